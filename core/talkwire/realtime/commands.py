@@ -1,0 +1,131 @@
+"""What a client says: one frozen class per wire type, the 11 of GA (§1.3).
+
+Unset fields stay off the wire: an empty `instructions` would erase the session's own
+(livekit/agents#1469). `event_id` is given by the session that sends the command.
+"""
+
+from typing import Any, Literal
+
+from attrs import frozen
+from msgspec import UNSET, UnsetType
+
+JsonObject = dict[str, Any]
+
+
+@frozen(kw_only=True)
+class SessionUpdate:
+    """Patch the session's configuration; a refusal loses the whole patch (§3.1)."""
+
+    type: Literal["session.update"] = "session.update"
+    event_id: str | UnsetType = UNSET
+    session: JsonObject
+
+
+@frozen(kw_only=True)
+class InputAudioBufferAppend:
+    """Add base64 audio to the input buffer, at most 15 MiB; never acknowledged."""
+
+    type: Literal["input_audio_buffer.append"] = "input_audio_buffer.append"
+    event_id: str | UnsetType = UNSET
+    audio: str
+
+
+@frozen(kw_only=True)
+class InputAudioBufferCommit:
+    """Make a user item of the input buffer (at least 100 ms); creates no response."""
+
+    type: Literal["input_audio_buffer.commit"] = "input_audio_buffer.commit"
+    event_id: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class InputAudioBufferClear:
+    """Throw the input buffer away."""
+
+    type: Literal["input_audio_buffer.clear"] = "input_audio_buffer.clear"
+    event_id: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class OutputAudioBufferClear:
+    """Stop what the service is playing (WebRTC and SIP only)."""
+
+    type: Literal["output_audio_buffer.clear"] = "output_audio_buffer.clear"
+    event_id: str | UnsetType = UNSET
+
+
+@frozen(kw_only=True)
+class ConversationItemCreate:
+    """Add an item; `previous_item_id` absent appends, "root" puts it first."""
+
+    type: Literal["conversation.item.create"] = "conversation.item.create"
+    event_id: str | UnsetType = UNSET
+    previous_item_id: str | UnsetType | None = UNSET
+    item: JsonObject
+
+
+@frozen(kw_only=True)
+class ConversationItemRetrieve:
+    """Ask for an item as the service has it."""
+
+    type: Literal["conversation.item.retrieve"] = "conversation.item.retrieve"
+    event_id: str | UnsetType = UNSET
+    item_id: str
+
+
+@frozen(kw_only=True)
+class ConversationItemTruncate:
+    """Cut an assistant item's audio at `audio_end_ms` (ms), at most what was received."""
+
+    type: Literal["conversation.item.truncate"] = "conversation.item.truncate"
+    event_id: str | UnsetType = UNSET
+    item_id: str
+    content_index: int = 0
+    audio_end_ms: int
+
+
+@frozen(kw_only=True)
+class ConversationItemDelete:
+    """Remove an item."""
+
+    type: Literal["conversation.item.delete"] = "conversation.item.delete"
+    event_id: str | UnsetType = UNSET
+    item_id: str
+
+
+@frozen(kw_only=True)
+class ResponseCreate:
+    """Ask for a response; the options replace the session's for this one."""
+
+    type: Literal["response.create"] = "response.create"
+    event_id: str | UnsetType = UNSET
+    response: JsonObject | UnsetType = UNSET
+
+    @property
+    def out_of_band(self) -> bool:
+        """Whether the response shall write to no conversation (§3.4)."""
+        return self.response is not UNSET and self.response.get("conversation") == "none"
+
+
+@frozen(kw_only=True)
+class ResponseCancel:
+    """Stop a response; without an id, the default conversation's active one."""
+
+    type: Literal["response.cancel"] = "response.cancel"
+    event_id: str | UnsetType = UNSET
+    response_id: str | UnsetType = UNSET
+
+
+Command = (
+    SessionUpdate
+    | InputAudioBufferAppend
+    | InputAudioBufferCommit
+    | InputAudioBufferClear
+    | OutputAudioBufferClear
+    | ConversationItemCreate
+    | ConversationItemRetrieve
+    | ConversationItemTruncate
+    | ConversationItemDelete
+    | ResponseCreate
+    | ResponseCancel
+)

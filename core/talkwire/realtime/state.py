@@ -1,0 +1,207 @@
+"""The machine: every lifecycle of a realtime session as an enum and one literal table.
+
+Rule 1: whether something is legal, and what it leads to, is decided by a row of this file and
+nowhere else. A row that is absent means: refused if you asked for it, an anomaly if the network
+did; in both cases nothing changes.
+
+Rule 2: this file does not know which side it serves. `Session` and `Service` read the same rows.
+
+The states are those of `protocol.md` §3.1 (phase), §3.4-3.5 (gate) and §3.7 (function calls).
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import TypeVar
+
+
+class Phase(enum.Enum):
+    """Where a session stands as a whole."""
+
+    CONNECTING = "connecting"
+    """Nothing was heard yet. Commands may be sent: nothing in the protocol forbids it (§3.1)."""
+    CREATED = "created"
+    """The service spoke; our configuration is not confirmed."""
+    READY = "ready"
+    """`session.updated` confirmed a configuration."""
+    ENDING = "ending"
+    """A fatal error was heard; the close follows and no command makes sense any more."""
+    CLOSED = "closed"
+    """The transport is gone. Terminal."""
+
+
+class PhaseInput(enum.Enum):
+    """What moves the phase."""
+
+    CREATED = "session.created"
+    UPDATED = "session.updated"
+    OTHER = "any other server event"
+    FATAL = "an error that ends the session"
+    CLOSE = "the transport closed"
+    COMMAND = "a command of the client"
+
+
+_P, _PI = Phase, PhaseInput
+
+PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
+    Phase.CONNECTING: {
+        _PI.CREATED: _P.CREATED,
+        _PI.UPDATED: _P.READY,  # a sideband begins with it (§3.1)
+        _PI.OTHER: _P.CREATED,  # attached late
+        _PI.FATAL: _P.ENDING,
+        _PI.CLOSE: _P.CLOSED,
+        _PI.COMMAND: _P.CONNECTING,
+    },
+    Phase.CREATED: {
+        _PI.UPDATED: _P.READY,
+        _PI.OTHER: _P.CREATED,
+        _PI.FATAL: _P.ENDING,
+        _PI.CLOSE: _P.CLOSED,
+        _PI.COMMAND: _P.CREATED,
+    },
+    Phase.READY: {
+        _PI.UPDATED: _P.READY,
+        _PI.OTHER: _P.READY,
+        _PI.FATAL: _P.ENDING,
+        _PI.CLOSE: _P.CLOSED,
+        _PI.COMMAND: _P.READY,
+    },
+    Phase.ENDING: {
+        _PI.UPDATED: _P.ENDING,
+        _PI.OTHER: _P.ENDING,
+        _PI.FATAL: _P.ENDING,
+        _PI.CLOSE: _P.CLOSED,
+    },
+    Phase.CLOSED: {},
+}
+
+
+class Gate(enum.Enum):
+    """Who may write to the default conversation: at most one response at a time (§3.4)."""
+
+    IDLE = "idle"
+    """No response that we know of."""
+    SERVER_EXPECTED = "server_expected"
+    """The user's turn was committed and the service will respond by itself."""
+    CREATE_SENT = "create_sent"
+    """Our `response.create` is on its way."""
+    CANCEL_PENDING = "cancel_pending"
+    """It is, and must be cancelled as soon as it has an id: earlier is a no-op (§3.5)."""
+    ACTIVE = "active"
+    """A response is running, until its `response.done` and nothing else."""
+    CANCEL_SENT = "cancel_sent"
+    """It is, and was told to stop; late deltas still come."""
+
+
+class GateInput(enum.Enum):
+    """What moves the gate."""
+
+    CREATE = "our response.create leaves"
+    CREATED = "response.created"
+    DONE = "response.done of the active response"
+    COMMITTED = "a turn was committed that the service answers by itself"
+    REFUSED = "our create met an active response"
+    FAILED = "our create failed otherwise"
+    CANCEL = "our response.cancel"
+    NOT_ACTIVE = "our cancel found nothing to cancel"
+    GIVE_UP = "the deadline of the wait passed"
+
+
+_G, _GI = Gate, GateInput
+
+GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
+    Gate.IDLE: {
+        _GI.CREATE: _G.CREATE_SENT,
+        _GI.CREATED: _G.ACTIVE,
+        _GI.COMMITTED: _G.SERVER_EXPECTED,
+    },
+    Gate.SERVER_EXPECTED: {
+        _GI.CREATED: _G.ACTIVE,
+        _GI.COMMITTED: _G.SERVER_EXPECTED,
+        _GI.GIVE_UP: _G.IDLE,
+    },
+    Gate.CREATE_SENT: {
+        _GI.CREATED: _G.ACTIVE,  # ours, or the service's own that was quicker
+        _GI.COMMITTED: _G.CREATE_SENT,
+        _GI.REFUSED: _G.ACTIVE,
+        _GI.FAILED: _G.IDLE,
+        _GI.CANCEL: _G.CANCEL_PENDING,
+        _GI.GIVE_UP: _G.IDLE,
+    },
+    Gate.CANCEL_PENDING: {
+        _GI.CREATED: _G.CANCEL_SENT,
+        _GI.COMMITTED: _G.CANCEL_PENDING,
+        _GI.REFUSED: _G.ACTIVE,
+        _GI.FAILED: _G.IDLE,
+        _GI.GIVE_UP: _G.IDLE,
+    },
+    Gate.ACTIVE: {
+        _GI.DONE: _G.IDLE,
+        _GI.COMMITTED: _G.ACTIVE,
+        _GI.REFUSED: _G.ACTIVE,  # the created that we took for ours was the service's own
+        _GI.FAILED: _G.ACTIVE,
+        _GI.CANCEL: _G.CANCEL_SENT,
+    },
+    Gate.CANCEL_SENT: {
+        _GI.DONE: _G.IDLE,
+        _GI.COMMITTED: _G.CANCEL_SENT,
+        _GI.REFUSED: _G.CANCEL_SENT,
+        _GI.FAILED: _G.CANCEL_SENT,
+        _GI.NOT_ACTIVE: _G.IDLE,  # it ended by itself meanwhile (§3.5)
+    },
+}
+
+
+class Call(enum.Enum):
+    """A function call, by its `call_id` (§3.7)."""
+
+    ANNOUNCED = "announced"
+    """Its item began; the arguments are still coming."""
+    EMITTED = "emitted"
+    """It was handed to the application, once, and waits for its output."""
+    ANSWERED = "answered"
+    """Its output was sent. Terminal, unless the service refuses the output."""
+    CUT = "cut"
+    """Its response ended first; it will never be complete. Terminal."""
+
+
+class CallInput(enum.Enum):
+    """What moves a function call."""
+
+    COMPLETE = "the arguments are whole"
+    ANSWER = "its output is sent"
+    REFUSED = "the service refused the output"
+    RESPONSE_DONE = "its response ended"
+
+
+_C, _CI = Call, CallInput
+
+CALLS: Mapping[Call, Mapping[CallInput, Call]] = {
+    Call.ANNOUNCED: {
+        _CI.COMPLETE: _C.EMITTED,
+        _CI.RESPONSE_DONE: _C.CUT,
+    },
+    Call.EMITTED: {
+        _CI.COMPLETE: _C.EMITTED,  # four events say the same; the first one counts
+        _CI.ANSWER: _C.ANSWERED,
+        _CI.RESPONSE_DONE: _C.EMITTED,
+    },
+    Call.ANSWERED: {
+        _CI.COMPLETE: _C.ANSWERED,
+        _CI.REFUSED: _C.EMITTED,
+        _CI.RESPONSE_DONE: _C.ANSWERED,
+    },
+    Call.CUT: {
+        _CI.RESPONSE_DONE: _C.CUT,
+    },
+}
+
+
+_State = TypeVar("_State", bound=enum.Enum)
+_Input = TypeVar("_Input", bound=enum.Enum)
+
+
+def advance(
+    table: Mapping[_State, Mapping[_Input, _State]], state: _State, moved_by: _Input
+) -> _State | None:
+    """The state that follows, or None when the table has no such row."""
+    return table[state].get(moved_by)

@@ -1,0 +1,159 @@
+"""JSON text to events and commands, and back. Only this file knows JSON.
+
+Reading is one guess and one decode: every service writes `{"type":"...` first, so the type is
+sliced out of the text and picks a decoder, whose `Literal` type field proves the guess. Anything
+else, a later `type`, odd spacing, a lone surrogate that only the standard library reads, takes
+the slow path. Nothing here raises for what the network sent (law 4).
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, get_args
+
+import msgspec
+from attrs import fields_dict, frozen
+
+from .commands import Command
+from .events import ServerEvent
+from .happenings import InvalidFrame, UnknownEvent
+
+
+def _wire_type(cls: type[Any]) -> str:
+    return str(fields_dict(cls)["type"].default)
+
+
+def _table(union: Any) -> dict[str, Callable[[str], Any]]:
+    return {_wire_type(cls): msgspec.json.Decoder(cls).decode for cls in get_args(union)}
+
+
+@frozen(kw_only=True)
+class InvalidCommand:
+    """A client frame that a service refuses, with the words of the error that answers it."""
+
+    code: str
+    message: str
+    param: str | None = None
+    event_id: str | None = None
+
+
+_EVENTS = _table(ServerEvent)
+_COMMANDS = _table(Command)
+
+EVENT_TYPES = frozenset(_EVENTS)
+COMMAND_TYPES = frozenset(_COMMANDS)
+_SUPPORTED = ", ".join(f"'{kind}'" for kind in sorted(_COMMANDS))
+
+
+class _Peek(msgspec.Struct):
+    type: str
+
+
+_peek = msgspec.json.Decoder(_Peek).decode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
+
+
+def decode_event(frame: str | bytes) -> ServerEvent | InvalidFrame | UnknownEvent:
+    """Read one server frame. Never raises: what cannot be read comes back as `InvalidFrame`."""
+    try:
+        text = frame if isinstance(frame, str) else frame.decode()
+        decode = _EVENTS.get(text[9 : text.find('"', 9)])
+        if decode is not None:
+            event: ServerEvent = decode(text)
+            return event
+    except _UNREADABLE:
+        pass
+    return _decode_event_slowly(frame)
+
+
+def _decode_event_slowly(frame: str | bytes) -> ServerEvent | InvalidFrame | UnknownEvent:
+    try:
+        text = plain_text(frame)
+        kind = _peek(text).type
+        decode = _EVENTS.get(kind)
+        return UnknownEvent(type=kind, frame=text) if decode is None else decode(text)
+    except _UNREADABLE as error:
+        return InvalidFrame(reason=_reason(error), frame=frame)
+
+
+def plain_text(frame: str | bytes) -> str:
+    """The frame as text that a strict decoder reads: lone surrogates become U+FFFD.
+
+    Raises ValueError (or a subclass) or RecursionError when it is no JSON at all.
+    """
+    text = frame if isinstance(frame, str) else frame.decode()
+    try:
+        _object(text)
+        return text
+    except (msgspec.DecodeError, UnicodeError):
+        lenient = json.dumps(json.loads(text), ensure_ascii=False)
+        return lenient.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "JSON nested too deeply"
+    return str(error) or type(error).__name__
+
+
+def encode(value: object) -> str:
+    """Write a command, an event or a plain object as one JSON line; unset fields stay away.
+
+    Raises LocalProtocolError's cause (TypeError, ValueError) for what is not JSON.
+    """
+    return msgspec.json.encode(value).decode()
+
+
+def decode_command(frame: str | bytes) -> Command | InvalidCommand:
+    """Read one client frame, as a service does. Never raises."""
+    try:
+        text = plain_text(frame)
+        raw = _object(text)
+    except _UNREADABLE as error:
+        return InvalidCommand(code="invalid_json", message=_reason(error))
+    event_id = raw.get("event_id")
+    event_id = event_id if isinstance(event_id, str) else None
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        return InvalidCommand(
+            event_id=event_id,
+            code="missing_required_parameter",
+            param="type",
+            message="Missing required parameter: 'type'.",
+        )
+    decode = _COMMANDS.get(kind)
+    if decode is None:
+        return InvalidCommand(
+            event_id=event_id,
+            code="invalid_value",
+            param="type",
+            message=f"Invalid value: '{kind}'. Supported values are: {_SUPPORTED}.",
+        )
+    try:
+        command: Command = decode(text)
+        return command
+    except _UNREADABLE as error:
+        return _refusal(event_id, error)
+
+
+_MISSING = "Object missing required field `"
+
+
+def _refusal(event_id: str | None, error: Exception) -> InvalidCommand:
+    words = str(error)
+    if words.startswith(_MISSING):
+        # "Object missing required field `audio_end_ms` - at `$.x`": the place, then the name.
+        name = words.removeprefix(_MISSING).partition("`")[0]
+        param = (_place(words) + name).removeprefix(".")
+        message = f"Missing required parameter: '{param}'."
+        return InvalidCommand(
+            event_id=event_id, code="missing_required_parameter", param=param, message=message
+        )
+    param = _place(words).strip(".")
+    message = f"Invalid type for '{param}': {words.partition(' - at')[0]}."
+    return InvalidCommand(event_id=event_id, code="invalid_type", param=param, message=message)
+
+
+def _place(words: str) -> str:
+    _, _, path = words.rstrip("`").partition(" - at `$")
+    return f"{path}."

@@ -1,0 +1,59 @@
+"""Deadlines: a reason per line, a time per row. Seconds, on the caller's own clock."""
+
+import enum
+
+
+class Timer(enum.Enum):
+    """Why a session wakes up."""
+
+    HANDSHAKE = "handshake"
+    """The service has not confirmed the configuration; told, nothing changes."""
+    RESPONSE_CREATED = "response_created"
+    """Our `response.create` got neither a response nor an error; the gate opens again."""
+    SERVER_RESPONSE = "server_response"
+    """The service was expected to respond by itself and did not; the gate opens again."""
+    HELLO = "hello"
+    """The page has not said hello; the hop is closed."""
+    READY = "ready"
+    """The page could not open its call; the hop is closed."""
+
+
+DELAYS: dict[Timer, float] = {
+    Timer.HANDSHAKE: 15.0,
+    Timer.RESPONSE_CREATED: 15.0,
+    Timer.SERVER_RESPONSE: 3.0,
+    Timer.HELLO: 10.0,
+    Timer.READY: 30.0,
+}
+
+
+class TimerTable:
+    """The deadlines now running. Starting one again moves it; stopping an idle one is a no-op."""
+
+    __slots__ = ("_deadlines",)
+
+    def __init__(self) -> None:
+        self._deadlines: dict[Timer, float] = {}
+
+    def start(self, timer: Timer, now: float) -> None:
+        self._deadlines[timer] = now + DELAYS[timer]
+
+    def stop(self, timer: Timer) -> None:
+        self._deadlines.pop(timer, None)
+
+    def clear(self) -> None:
+        self._deadlines.clear()
+
+    def next(self) -> float | None:
+        """The earliest deadline, None when none is running."""
+        return min(self._deadlines.values(), default=None)
+
+    def expire(self, now: float) -> list[Timer]:
+        """Take out what is due, earliest first."""
+        due = sorted(
+            ((at, timer) for timer, at in self._deadlines.items() if at <= now),
+            key=lambda row: row[0],
+        )
+        for _, timer in due:
+            del self._deadlines[timer]
+        return [timer for _, timer in due]
