@@ -28,18 +28,19 @@ DELAYS: dict[Timer, float] = {
 
 
 class TimerTable:
-    """The deadlines now running. Starting one again moves it; stopping an idle one is a no-op."""
+    """The deadlines now running."""
 
     __slots__ = ("_deadlines",)
 
     def __init__(self) -> None:
         self._deadlines: dict[Timer, float] = {}
 
-    def start(self, timer: Timer, now: float) -> None:
-        self._deadlines[timer] = now + DELAYS[timer]
-
-    def stop(self, timer: Timer) -> None:
-        self._deadlines.pop(timer, None)
+    def run(self, timer: Timer, wanted: bool, now: float) -> None:
+        """Have a timer running, from `now` unless it runs already, or not running."""
+        if not wanted:
+            self._deadlines.pop(timer, None)
+        elif timer not in self._deadlines:
+            self._deadlines[timer] = now + DELAYS[timer]
 
     def clear(self) -> None:
         self._deadlines.clear()

@@ -98,7 +98,8 @@ class GateInput(enum.Enum):
     CREATE = "our response.create leaves"
     CREATED = "response.created"
     DONE = "response.done of the active response"
-    COMMITTED = "a turn was committed that the service answers by itself"
+    DONE_UNSEEN = "response.done of one that we did not see begin"
+    COMMITTED = "the user's turn ended and the service answers it by itself"
     REFUSED = "our create met an active response"
     FAILED = "our create failed otherwise"
     CANCEL = "our response.cancel"
@@ -116,11 +117,13 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
     },
     Gate.SERVER_EXPECTED: {
         _GI.CREATED: _G.ACTIVE,
+        _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.SERVER_EXPECTED,
         _GI.GIVE_UP: _G.IDLE,
     },
     Gate.CREATE_SENT: {
         _GI.CREATED: _G.ACTIVE,  # ours, or the service's own that was quicker
+        _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.CREATE_SENT,
         _GI.REFUSED: _G.ACTIVE,
         _GI.FAILED: _G.IDLE,
@@ -129,12 +132,14 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
     },
     Gate.CANCEL_PENDING: {
         _GI.CREATED: _G.CANCEL_SENT,
+        _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.CANCEL_PENDING,
         _GI.REFUSED: _G.ACTIVE,
         _GI.FAILED: _G.IDLE,
         _GI.GIVE_UP: _G.IDLE,
     },
     Gate.ACTIVE: {
+        _GI.CREATED: _G.ACTIVE,  # the end of the one before was lost on the way
         _GI.DONE: _G.IDLE,
         _GI.COMMITTED: _G.ACTIVE,
         _GI.REFUSED: _G.ACTIVE,  # the created that we took for ours was the service's own
@@ -142,6 +147,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.CANCEL: _G.CANCEL_SENT,
     },
     Gate.CANCEL_SENT: {
+        _GI.CREATED: _G.ACTIVE,
         _GI.DONE: _G.IDLE,
         _GI.COMMITTED: _G.CANCEL_SENT,
         _GI.REFUSED: _G.CANCEL_SENT,

@@ -1,0 +1,127 @@
+"""Function calls: announced in order, emitted once, answered once (§3.7).
+
+Legality is `state.CALLS`. A response whose calls are all answered wants one follow-up
+`response.create`, never one per call (openai-realtime-console#473).
+"""
+
+from attrs import define, field
+
+from .happenings import FunctionCall, FunctionCallCut
+from .state import CALLS, Call, CallInput, advance
+
+
+@define
+class CallRecord:
+    """One call as far as it is known."""
+
+    call_id: str
+    name: str
+    response_id: str
+    item_id: str
+    state: Call = Call.ANNOUNCED
+
+    @property
+    def batch(self) -> str:
+        """The calls followed up together: those of one response, or this one alone."""
+        return self.response_id or self.call_id
+
+    def belongs_to(self, response_id: str, item_id: str) -> bool:
+        """Whether this is where the call was announced (S4)."""
+        return (self.response_id, self.item_id) == (response_id, item_id)
+
+
+@define
+class Batch:
+    """The calls of one response, which are followed up together."""
+
+    open: set[str] = field(factory=set)
+    response_done: bool = False
+    respond: bool = False
+
+
+class Calls:
+    """Every call of the session by `call_id`, and the batches still open."""
+
+    __slots__ = ("_batches", "_records")
+
+    def __init__(self) -> None:
+        self._records: dict[str, CallRecord] = {}
+        self._batches: dict[str, Batch] = {}
+
+    def __getitem__(self, call_id: str) -> CallRecord:
+        return self._records[call_id]
+
+    def get(self, call_id: str) -> CallRecord | None:
+        return self._records.get(call_id)
+
+    def can(self, call_id: str, moved_by: CallInput) -> bool:
+        record = self._records.get(call_id)
+        return record is not None and advance(CALLS, record.state, moved_by) is not None
+
+    def announce(self, call_id: str, *, name: str, response_id: str, item_id: str) -> None:
+        """A call's item began. Hearing it twice changes nothing."""
+        if call_id not in self._records:
+            self._records[call_id] = CallRecord(call_id, name, response_id, item_id)
+            if response_id:
+                self._batches.setdefault(response_id, Batch()).open.add(call_id)
+
+    def complete(self, call_id: str, *, name: str, arguments: str) -> FunctionCall | None:
+        """The arguments are whole: the call to emit, or None when it was emitted before."""
+        record = self._records[call_id]
+        before, record.state = record.state, self._next(record, CallInput.COMPLETE)
+        if before is record.state:
+            return None
+        record.name = record.name or name
+        return FunctionCall(
+            call_id=call_id,
+            name=record.name,
+            arguments=arguments,
+            response_id=record.response_id,
+            item_id=record.item_id,
+        )
+
+    def adopt(self, call_id: str, *, name: str) -> None:
+        """A call that we put into the conversation ourselves: it may be answered, once."""
+        self._records[call_id] = CallRecord(call_id, name, "", "", Call.EMITTED)
+
+    def answer(self, call_id: str, *, respond: bool) -> None:
+        """The output of a call is being sent."""
+        record = self._records[call_id]
+        record.state = self._next(record, CallInput.ANSWER)
+        batch = self._batches.setdefault(record.batch, Batch(response_done=True))
+        batch.open.discard(call_id)
+        batch.respond |= respond
+
+    def refused(self, call_id: str) -> None:
+        """The service did not take the output: the call may be answered again."""
+        record = self._records[call_id]
+        record.state = self._next(record, CallInput.REFUSED)
+        batch = self._batches.get(record.batch)
+        if batch is not None:
+            batch.open.add(call_id)
+
+    def response_done(self, response_id: str) -> list[FunctionCallCut]:
+        """A response ended: what it had announced and not completed never will be."""
+        batch = self._batches.get(response_id)
+        if batch is None:
+            return []
+        batch.response_done = True
+        cut: list[FunctionCallCut] = []
+        for call_id in sorted(batch.open):
+            record = self._records[call_id]
+            before, record.state = record.state, self._next(record, CallInput.RESPONSE_DONE)
+            if before is not record.state:
+                batch.open.discard(call_id)
+                cut.append(FunctionCallCut(call_id=call_id, name=record.name))
+        return cut
+
+    def take_follow_up(self, batch_id: str) -> bool:
+        """Whether one follow-up response is due now: all answered, and the response ended."""
+        batch = self._batches.get(batch_id)
+        if batch is None or batch.open or not batch.response_done:
+            return False
+        del self._batches[batch_id]
+        return batch.respond
+
+    def _next(self, record: CallRecord, moved_by: CallInput) -> Call:
+        return advance(CALLS, record.state, moved_by) or record.state

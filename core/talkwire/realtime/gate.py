@@ -1,0 +1,216 @@
+"""The response gate: when a `response.create` may leave, and whose response is running (§3.4).
+
+The book holds at most one create on its way and one waiting; what is asked for meanwhile joins
+the waiting one. Legality is `state.GATES`; this file keeps the names that go with the state.
+"""
+
+from attrs import define, field
+
+from .commands import JsonObject
+from .state import GATES, Gate, GateInput, advance
+
+
+@define
+class Create:
+    """One `response.create`, and every request that was folded into it."""
+
+    event_ids: list[str]
+    response: JsonObject | None = None
+    inputs: set[str] = field(factory=set)
+    """Items the response must have seen and the service has not yet acknowledged."""
+    covered: bool = False
+    """A response that the service started by itself had seen all of them."""
+
+    def covered_by_service(self) -> bool:
+        """Whether a response starting now, by itself, makes this one needless."""
+        return self.response is None and not self.inputs
+
+
+_REMEMBERED = 8  # ended responses; enough for what can still be under way
+
+
+class ResponseGate:
+    """Who writes to the default conversation, and who waits to."""
+
+    __slots__ = (
+        "_cancel_due",
+        "_ended",
+        "_on_its_way",
+        "_out_of_band",
+        "_speech",
+        "_waiting",
+        "active",
+        "state",
+    )
+
+    def __init__(self) -> None:
+        self.state = Gate.IDLE
+        self.active: str | None = None
+        """The active response; None in ACTIVE when a refusal did not name it."""
+        self._on_its_way: Create | None = None
+        self._waiting: Create | None = None
+        self._cancel_due: str | None = None
+        self._out_of_band: set[str] = set()
+        self._ended: tuple[str, ...] = ()
+        self._speech = False
+
+    def can(self, moved_by: GateInput) -> bool:
+        return advance(GATES, self.state, moved_by) is not None
+
+    def _move(self, moved_by: GateInput) -> bool:
+        state = advance(GATES, self.state, moved_by)
+        if state is None:
+            return False
+        self.state = state
+        if state is Gate.IDLE:
+            self.active = None
+        return True
+
+    def is_open(self, response_id: str) -> bool:
+        """Whether this response is running, in the default conversation or beside it."""
+        return response_id in self._out_of_band or (
+            self.active == response_id and self.state in (Gate.ACTIVE, Gate.CANCEL_SENT)
+        )
+
+    def is_out_of_band(self, response_id: str) -> bool:
+        """Whether this response runs beside the default conversation."""
+        return response_id in self._out_of_band
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether a create of ours has left and not been settled."""
+        return self._on_its_way is not None
+
+    # -- our side
+
+    def want(self, create: Create) -> None:
+        """Ask for a response; it joins one already waiting, the newer options winning."""
+        if self._waiting is None:
+            self._waiting = create
+            return
+        self._waiting.event_ids += create.event_ids
+        self._waiting.inputs |= create.inputs
+        self._waiting.response = create.response or self._waiting.response
+
+    def take(self) -> Create | None:
+        """The create that may leave now; it is then on its way."""
+        if self._waiting is None or self._speech or not self._move(GateInput.CREATE):
+            return None
+        self._on_its_way, self._waiting = self._waiting, None
+        return self._on_its_way
+
+    def cancel(self) -> str | None:
+        """Stop the active response: its id when a cancel shall leave now.
+
+        A create that is only waiting is not touched; one on its way is cancelled once it has
+        an id, because until then the service would not know what to cancel (§3.5).
+        """
+        return self.active if self._move(GateInput.CANCEL) else None
+
+    def take_cancel(self) -> str | None:
+        """The response whose cancel had to wait for its id, and may leave now."""
+        due, self._cancel_due = self._cancel_due, None
+        return due
+
+    # -- the service's side
+
+    def created(self, response_id: str, ours: str | None) -> list[str]:
+        """A response began in the default conversation; `ours` is the create it echoes.
+
+        Returns the requests it settles.
+        """
+        on_its_way, waiting = self._on_its_way, self._waiting
+        if self.active is not None:
+            self._forget(self.active)
+        self._move(GateInput.CREATED)
+        self._speech = False
+        self.active = response_id
+        if self.state is Gate.CANCEL_SENT:
+            self._cancel_due = response_id
+        settled: list[str] = []
+        if on_its_way is not None and ours in on_its_way.event_ids:
+            settled, self._on_its_way = on_its_way.event_ids, None
+        elif on_its_way is not None:
+            # The service's own was quicker: a refusal of ours follows. Or a clone that echoes
+            # no metadata: then its end settles ours.
+            on_its_way.covered = on_its_way.covered_by_service()
+        if waiting is not None and ours is None and waiting.covered_by_service():
+            settled, self._waiting = settled + waiting.event_ids, None
+        return settled
+
+    def created_out_of_band(self, response_id: str) -> None:
+        self._out_of_band.add(response_id)
+
+    def done(self, response_id: str) -> list[str]:
+        """A response ended: the active one, or one that began unseen; never another's.
+
+        Returns the requests it settles.
+        """
+        if response_id in self._out_of_band:
+            self._out_of_band.remove(response_id)
+            return []
+        if response_id in self._ended:
+            return []
+        expected = self.active in (None, response_id) and self._move(GateInput.DONE)
+        if not expected and not self._move(GateInput.DONE_UNSEEN):
+            return []
+        self._forget(response_id)
+        create, self._on_its_way = self._on_its_way, None
+        return create.event_ids if create else []
+
+    def _forget(self, response_id: str) -> None:
+        """Remember that it is over: its end may still come, or come twice."""
+        self._ended = (*self._ended[1 - _REMEMBERED :], response_id)
+
+    def speech(self, started: bool) -> None:
+        """The user speaks, or stopped; meanwhile nothing leaves, the service will answer."""
+        self._speech = started
+        if not started:
+            self._move(GateInput.COMMITTED)
+
+    def quiet(self) -> None:
+        """What the user said came to nothing."""
+        self._speech = False
+
+    def acknowledged(self, item_id: str) -> None:
+        """The service has this item; a response that starts from now on sees it."""
+        for create in (self._on_its_way, self._waiting):
+            if create is not None:
+                create.inputs.discard(item_id)
+
+    def owns(self, event_id: str) -> bool:
+        """Whether the create on its way carries this request."""
+        return self._on_its_way is not None and event_id in self._on_its_way.event_ids
+
+    def refused(self, blocker: str | None) -> list[str]:
+        """Our create met an active response: wait for that one's end, unless it covers ours."""
+        self._move(GateInput.REFUSED)
+        if self.active is None:
+            self.active = blocker
+        if self.active in self._ended:
+            self._move(GateInput.DONE)
+        create, self._on_its_way = self._on_its_way, None
+        if create is None or create.covered:
+            return create.event_ids if create else []
+        later, self._waiting = self._waiting, create
+        if later is not None:
+            self.want(later)
+        return []
+
+    def failed(self, moved_by: GateInput = GateInput.FAILED) -> list[str]:
+        """Our create came to nothing, by an error or by the deadline."""
+        self._move(moved_by)
+        create, self._on_its_way = self._on_its_way, None
+        return create.event_ids if create else []
+
+    def not_active(self) -> None:
+        """Our cancel came too late: the response had ended by itself."""
+        if self.active is not None:
+            self._forget(self.active)
+        self._move(GateInput.NOT_ACTIVE)
+
+    def lose(self) -> list[str]:
+        """The transport closed: every request that is still open."""
+        lost = [i for c in (self._on_its_way, self._waiting) if c for i in c.event_ids]
+        self._on_its_way = self._waiting = None
+        return lost

@@ -1,0 +1,100 @@
+"""Commands on their way: each settles exactly once, done, failed or lost (law 5)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+
+from . import commands as c
+from . import events as e
+from .events import ErrorDetails, ServerEvent
+from .happenings import CommandSettled, Outcome
+
+
+def _any(_: Any) -> str:
+    return ""
+
+
+def _item_of(event: Any) -> str:
+    return str(event.item.id)
+
+
+def _item_id(event: Any) -> str:
+    return str(event.item_id)
+
+
+# The event that says a command succeeded, and how to tell which command (§1.3).
+# response.create and response.cancel are the gate's; an append is never answered.
+ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
+    e.SessionUpdated: ("session.update", _any),
+    e.InputAudioBufferCommitted: ("input_audio_buffer.commit", _any),
+    e.InputAudioBufferCleared: ("input_audio_buffer.clear", _any),
+    e.OutputAudioBufferCleared: ("output_audio_buffer.clear", _any),
+    e.ConversationItemAdded: ("conversation.item.create", _item_of),
+    e.ConversationItemCreated: ("conversation.item.create", _item_of),
+    e.ConversationItemRetrieved: ("conversation.item.retrieve", _item_of),
+    e.ConversationItemTruncated: ("conversation.item.truncate", _item_id),
+    e.ConversationItemDeleted: ("conversation.item.delete", _item_id),
+}
+
+
+def subject(command: c.Command) -> str:
+    """What a command is about: the item it names, or nothing."""
+    if isinstance(command, c.ConversationItemCreate):
+        return str(command.item.get("id", ""))
+    if isinstance(
+        command,
+        c.ConversationItemRetrieve | c.ConversationItemTruncate | c.ConversationItemDelete,
+    ):
+        return command.item_id
+    if isinstance(command, c.ResponseCancel) and command.response_id is not UNSET:
+        return command.response_id
+    return ""
+
+
+class Pending:
+    """Event ids of commands not yet settled, oldest first: the service answers in order."""
+
+    __slots__ = ("_commands",)
+
+    def __init__(self) -> None:
+        self._commands: dict[str, c.Command] = {}
+
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self._commands
+
+    def add(self, event_id: str, command: c.Command) -> None:
+        self._commands[event_id] = command
+
+    def get(self, event_id: str) -> c.Command | None:
+        return self._commands.get(event_id)
+
+    def answered_by(self, event: ServerEvent) -> str | None:
+        """The oldest command that this event says succeeded."""
+        row = ANSWERS.get(type(event))
+        if row is None or not self._commands:
+            return None
+        kind, key = row
+        about = key(event)
+        for event_id, command in self._commands.items():
+            if command.type == kind and subject(command) == about:
+                return event_id
+        return None
+
+    def of(self, kind: type[c.Command]) -> list[str]:
+        """The event ids of the commands of one type that are on their way, oldest first."""
+        return [i for i, command in self._commands.items() if isinstance(command, kind)]
+
+    def about(self, kind: type[c.Command]) -> set[str]:
+        """What the commands of one type that are on their way are about."""
+        return {subject(self._commands[event_id]) for event_id in self.of(kind)}
+
+    def settle(
+        self, event_id: str, outcome: Outcome, error: ErrorDetails | None = None
+    ) -> CommandSettled:
+        command = self._commands.pop(event_id)
+        return CommandSettled(event_id=event_id, type=command.type, outcome=outcome, error=error)
+
+    def lose_all(self) -> list[CommandSettled]:
+        """The transport closed: nobody will answer these."""
+        return [self.settle(event_id, Outcome.LOST) for event_id in list(self._commands)]

@@ -1,0 +1,32 @@
+"""The planes on which a session is seen: what is observed there and what is trusted (law 7)."""
+
+from attrs import frozen
+
+from ..timers import Timer
+
+
+@frozen(kw_only=True)
+class Plane:
+    """A way to the service. The rules read these fields; nobody asks for an adapter's type."""
+
+    name: str
+    carries_audio: bool
+    """Audio passes here: we know what was received and own the playback (§3.6)."""
+    trusted: bool
+    """Frames come from the service itself; otherwise they are a page's claims (S3, S4)."""
+    deadlines: frozenset[Timer]
+    """Which waits are timed here; the relay times its page instead of the service."""
+
+
+_GATE = frozenset({Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE})
+
+DIRECT = Plane(name="direct", carries_audio=True, trusted=True, deadlines=_GATE | {Timer.HANDSHAKE})
+"""A websocket to the service, audio included."""
+
+SIDEBAND = Plane(
+    name="sideband", carries_audio=False, trusted=True, deadlines=_GATE | {Timer.HANDSHAKE}
+)
+"""A websocket attached to a call by its `call_id`: the same events, no audio."""
+
+RELAY = Plane(name="relay", carries_audio=False, trusted=False, deadlines=_GATE)
+"""The frames of a call's data channel as a page passes them on."""

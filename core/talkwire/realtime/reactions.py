@@ -1,0 +1,426 @@
+"""What a session does about each event of the service: books first, then what follows from them.
+
+One method per wire type, listed in one table at the end; a type that is not listed there changes
+nothing. Legality is in `state.py`, bookkeeping in the books; this file only says who hears what.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import msgspec
+
+from ..timers import Timer, TimerTable
+from . import commands as c
+from . import events as e
+from .calls import Calls
+from .classify import ErrorClass, blocker, classify
+from .conversation import Conversation
+from .events import ErrorDetails
+from .gate import Create, ResponseGate
+from .happenings import Anomaly, Event, Interrupted, Outcome
+from .ids import IdFactory
+from .items import Item, Response
+from .pending import Pending
+from .plane import Plane
+from .playback import Playback
+from .settings import Settings
+from .state import PHASES, CallInput, Gate, Phase, PhaseInput, advance
+from .wire import encode
+
+CLIENT_EVENT_ID = "client_event_id"
+MAX_METADATA_PAIRS = 16  # §3.10
+
+
+class Reactions:
+    """The books of a session and its answer to every event; `Session` adds the doors."""
+
+    __slots__ = (
+        "_frames",
+        "_ids",
+        "_interrupted",
+        "_pending",
+        "_playback",
+        "_timers",
+        "calls",
+        "conversation",
+        "gate",
+        "phase",
+        "plane",
+        "settings",
+    )
+
+    def __init__(self, plane: Plane, ids: IdFactory) -> None:
+        self.plane = plane
+        self.phase = Phase.CONNECTING
+        self.gate = ResponseGate()
+        self.calls = Calls()
+        self.conversation = Conversation()
+        self.settings = Settings()
+        self._playback = Playback()
+        self._pending = Pending()
+        self._timers = TimerTable()
+        self._frames: list[str] = []
+        self._ids = ids
+        self._interrupted = ""
+
+    # -- what every input ends with
+
+    def _after(self, now: float) -> None:
+        """Let leave what may leave now, and set the clock for what is awaited."""
+        due = self.gate.take_cancel()
+        if due is not None:
+            self._cancel(due)
+        create = self.gate.take()
+        if create is not None:
+            self._queue(self._response_create(create))
+        state = self.gate.state
+        self._time(Timer.RESPONSE_CREATED, state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING), now)
+        self._time(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED, now)
+        self._time(Timer.HANDSHAKE, self.phase in (Phase.CONNECTING, Phase.CREATED), now)
+
+    def _time(self, timer: Timer, wanted: bool, now: float) -> None:
+        if timer in self.plane.deadlines:
+            self._timers.run(timer, wanted, now)
+
+    def _queue(self, command: c.Command) -> None:
+        self._frames.append(encode(command))
+
+    def _settle(
+        self,
+        event_ids: Iterable[str],
+        events: list[Event],
+        outcome: Outcome = Outcome.DONE,
+        error: ErrorDetails | None = None,
+    ) -> None:
+        events += [self._pending.settle(event_id, outcome, error) for event_id in event_ids]
+
+    def _want_response(self, command: c.ResponseCreate, event_id: str) -> None:
+        self._pending.add(event_id, command)
+        options = None if command.response is msgspec.UNSET else command.response
+        unacknowledged = self._pending.about(c.ConversationItemCreate)
+        self.gate.want(Create([event_id], options, unacknowledged))
+
+    def _response_create(self, create: Create) -> c.ResponseCreate:
+        return labelled(c.ResponseCreate(response=create.response or {}), create.event_ids[-1])
+
+    def _cancel(self, response_id: str) -> str:
+        event_id = self._ids("event")
+        command = c.ResponseCancel(event_id=event_id, response_id=response_id)
+        self._pending.add(event_id, command)
+        self._queue(command)
+        return event_id
+
+    def _follow_up(self, batch_id: str) -> None:
+        if self.calls.take_follow_up(batch_id):
+            self._want_response(c.ResponseCreate(), self._ids("event"))
+
+    # -- the session
+
+    def _move_phase(self, event: e.ServerEvent, events: list[Event]) -> None:
+        moved_by = _PHASE_INPUTS.get(type(event), PhaseInput.OTHER)
+        phase = advance(PHASES, self.phase, moved_by)
+        if phase is None:
+            events.append(Anomaly(type=event.type, reason=f"the session is {self.phase.value}"))
+        else:
+            self.phase = phase
+
+    def _configured(self, event: e.SessionCreated | e.SessionUpdated, events: list[Event]) -> None:
+        self.settings.confirm(event.session)
+        self._playback.bytes_per_ms = self.settings.output_bytes_per_ms
+
+    def _error(self, event: e.ErrorEvent, events: list[Event]) -> None:
+        error, kind = event.error, classify(event.error)
+        event_id = error.event_id or ""
+        unnamed = not error.event_id and kind is ErrorClass.GATE
+        if self.gate.owns(event_id) or (unnamed and self.gate.on_its_way):
+            if kind is ErrorClass.GATE:
+                self._settle(self.gate.refused(blocker(error)), events)
+            else:
+                self._settle(self.gate.failed(), events, Outcome.FAILED, error)
+        elif event_id in self._pending:
+            self._command_failed(event_id, error, events)
+        if kind in (ErrorClass.FATAL, ErrorClass.SESSION_OVER):
+            self.phase = advance(PHASES, self.phase, PhaseInput.FATAL) or self.phase
+
+    def _command_failed(self, event_id: str, error: ErrorDetails, events: list[Event]) -> None:
+        command = self._pending.get(event_id)
+        if isinstance(command, c.ResponseCancel) and command.response_id == self.gate.active:
+            self.gate.not_active()
+        if isinstance(command, c.ConversationItemCreate):
+            call_id = command.item.get("call_id")
+            if isinstance(call_id, str) and self.calls.can(call_id, CallInput.REFUSED):
+                self.calls.refused(call_id)
+        self._settle([event_id], events, Outcome.FAILED, error)
+
+    # -- responses
+
+    def _response_created(self, event: e.ResponseCreated, events: list[Event]) -> None:
+        response = event.response
+        if self.gate.is_open(response.id):
+            events.append(Anomaly(type=event.type, reason=f"{response.id} is running already"))
+            return
+        ours = response.labels.get(CLIENT_EVENT_ID)
+        if response.out_of_band:
+            self.gate.created_out_of_band(response.id)
+            self._settle(self._out_of_band_create(ours), events)
+            return
+        if self.gate.active is not None:
+            reason = f"{response.id} began before {self.gate.active} ended"
+            events.append(Anomaly(type=event.type, reason=reason))
+        self._settle(self.gate.created(response.id, ours), events)
+
+    def _out_of_band_create(self, ours: str | None) -> list[str]:
+        waiting = [i for i in self._pending.of(c.ResponseCreate) if self._is_out_of_band(i)]
+        return [ours] if ours in waiting else waiting[:1] if ours is None else []
+
+    def _is_out_of_band(self, event_id: str) -> bool:
+        command = self._pending.get(event_id)
+        return isinstance(command, c.ResponseCreate) and command.out_of_band
+
+    def _response_done(self, event: e.ResponseDone, events: list[Event]) -> None:
+        response = event.response
+        response_id = response.id or self.gate.active or ""
+        self._complete_calls(response, events)
+        events += self.calls.response_done(response_id)
+        if response.status == "cancelled":
+            self._interrupt(response_id, events)
+        self._settle(self.gate.done(response_id), events)
+        cancels = self._pending.of(c.ResponseCancel)
+        self._settle([i for i in cancels if self._cancels(i, response_id)], events)
+        self._follow_up(response_id)
+
+    def _cancels(self, event_id: str, response_id: str) -> bool:
+        command = self._pending.get(event_id)
+        return isinstance(command, c.ResponseCancel) and command.response_id == response_id
+
+    def _interrupt(
+        self, response_id: str, events: list[Event], audio_end_ms: int | None = None
+    ) -> None:
+        if response_id == self._interrupted:
+            return
+        self._interrupted = response_id
+        spoken = self.conversation.last_of(response_id)
+        item_id = spoken.id if spoken is not None else ""
+        events.append(
+            Interrupted(response_id=response_id, item_id=item_id, audio_end_ms=audio_end_ms)
+        )
+
+    # -- function calls
+
+    def _output_item(
+        self, event: e.ResponseOutputItemAdded | e.ResponseOutputItemDone, events: list[Event]
+    ) -> None:
+        item = event.item
+        if not self.gate.is_out_of_band(event.response_id):
+            self.conversation.update(item).response_id = event.response_id
+        if item.type != "function_call" or not item.call_id:
+            return
+        if not self._may_announce(event.response_id):
+            reason = f"call {item.call_id} of a response that is not running"
+            events.append(Anomaly(type=event.type, reason=reason))
+            return
+        self.calls.announce(
+            item.call_id, name=item.name or "", response_id=event.response_id, item_id=item.id
+        )
+        self._complete(item, events)
+
+    def _may_announce(self, response_id: str) -> bool:
+        return self.plane.trusted or self.gate.is_open(response_id)
+
+    def _arguments_done(
+        self, event: e.ResponseFunctionCallArgumentsDone, events: list[Event]
+    ) -> None:
+        record = self.calls.get(event.call_id)
+        if self.plane.trusted:
+            self.calls.announce(
+                event.call_id,
+                name=event.name,
+                response_id=event.response_id,
+                item_id=event.item_id,
+            )
+        elif record is None or not record.belongs_to(event.response_id, event.item_id):
+            reason = f"call {event.call_id} was not announced by {event.response_id}"
+            events.append(Anomaly(type=event.type, reason=reason))
+            return
+        self._emit(event.call_id, event.name, event.arguments, events, event.type)
+
+    def _complete_calls(self, response: Response, events: list[Event]) -> None:
+        if b'"function_call"' in bytes(response.output):
+            for item in response.items:
+                self._complete(item, events)
+
+    def _complete(self, item: Item, events: list[Event]) -> None:
+        """One of the item events says that a call is whole, if it was announced (§3.7)."""
+        if item.type == "function_call" and item.status == "completed":
+            record = self.calls.get(item.call_id or "")
+            if record is not None:
+                self._emit(
+                    record.call_id, item.name or "", item.arguments or "", events, "function_call"
+                )
+
+    def _emit(
+        self, call_id: str, name: str, arguments: str, events: list[Event], said_by: str
+    ) -> None:
+        if not self.calls.can(call_id, CallInput.COMPLETE):
+            events.append(Anomaly(type=said_by, reason=f"call {call_id} was cut off before"))
+            return
+        call = self.calls.complete(call_id, name=name, arguments=arguments)
+        if call is not None:
+            events.append(call)
+
+    # -- the conversation
+
+    def _item_added(
+        self, event: e.ConversationItemAdded | e.ConversationItemCreated, events: list[Event]
+    ) -> None:
+        self.conversation.place(event.item.id, event.previous_item_id)
+        self.conversation.update(event.item)
+        self.gate.acknowledged(event.item.id)
+
+    def _item_done(self, event: e.ConversationItemDone, events: list[Event]) -> None:
+        self.conversation.update(event.item)
+        self._complete(event.item, events)
+
+    def _item_retrieved(self, event: e.ConversationItemRetrieved, events: list[Event]) -> None:
+        self.conversation.update(event.item)
+
+    def _item_deleted(self, event: e.ConversationItemDeleted, events: list[Event]) -> None:
+        self.conversation.delete(event.item_id)
+
+    def _item_truncated(self, event: e.ConversationItemTruncated, events: list[Event]) -> None:
+        self.conversation.item(event.item_id).audio_end_ms = event.audio_end_ms
+
+    def _heard(
+        self, event: e.ConversationItemInputAudioTranscriptionDelta, events: list[Event]
+    ) -> None:
+        self.conversation.item(event.item_id).say(event.content_index, event.delta)
+
+    def _heard_all(
+        self, event: e.ConversationItemInputAudioTranscriptionCompleted, events: list[Event]
+    ) -> None:
+        self.conversation.item(event.item_id).said(event.content_index, event.transcript)
+
+    def _not_understood(
+        self, event: e.ConversationItemInputAudioTranscriptionFailed, events: list[Event]
+    ) -> None:
+        item = self.conversation.item(event.item_id)
+        item.transcript_error = event.error.message or event.error.code or "unknown"
+
+    def _said(
+        self,
+        event: e.ResponseOutputTextDelta | e.ResponseOutputAudioTranscriptDelta,
+        events: list[Event],
+    ) -> None:
+        item = self.conversation.get(event.item_id)
+        if item is not None:
+            item.say(event.content_index, event.delta)
+
+    def _said_text(self, event: e.ResponseOutputTextDone, events: list[Event]) -> None:
+        item = self.conversation.get(event.item_id)
+        if item is not None:
+            item.said(event.content_index, event.text)
+
+    def _said_aloud(self, event: e.ResponseOutputAudioTranscriptDone, events: list[Event]) -> None:
+        item = self.conversation.get(event.item_id)
+        if item is not None:
+            item.said(event.content_index, event.transcript)
+
+    # -- audio
+
+    def _audio(self, event: e.ResponseOutputAudioDelta, events: list[Event]) -> None:
+        self._playback.receive(event.item_id, event.content_index, event.delta)
+
+    def _committed(self, event: e.InputAudioBufferCommitted, events: list[Event]) -> None:
+        item = self.conversation.place(event.item_id, event.previous_item_id)
+        item.role = "user"
+        by_us = self._pending.of(c.InputAudioBufferCommit)
+        if not by_us:
+            self._turn_ended()
+
+    def _speech_started(self, event: e.InputAudioBufferSpeechStarted, events: list[Event]) -> None:
+        """Where we own the playback, speech stops it and cuts the item at what was heard."""
+        if self.settings.service_responds:
+            self.gate.speech(True)
+        audible = self._playback.audible()
+        if audible is None or not self.settings.speech_interrupts:
+            return
+        item_id, content_index, played_ms = audible
+        self._playback.stop(item_id, content_index)
+        item = self.conversation.item(item_id)
+        self._interrupt(item.response_id, events, played_ms)
+        event_id = self._ids("event")
+        command = c.ConversationItemTruncate(
+            event_id=event_id,
+            item_id=item_id,
+            content_index=content_index,
+            audio_end_ms=played_ms,
+        )
+        self._pending.add(event_id, command)
+        self._queue(command)
+
+    def _speech_stopped(self, event: e.InputAudioBufferSpeechStopped, events: list[Event]) -> None:
+        self._turn_ended()
+
+    def _turn_ended(self) -> None:
+        if self.settings.service_responds:
+            self.gate.speech(False)
+
+    def _input_cleared(self, event: e.InputAudioBufferCleared, events: list[Event]) -> None:
+        self.gate.quiet()
+
+    def _playing(self, event: e.OutputAudioBufferStarted, events: list[Event]) -> None:
+        self._playback.playing = event.response_id
+
+    def _played(self, event: e.OutputAudioBufferStopped, events: list[Event]) -> None:
+        self._playback.playing = None
+
+    def _cleared(self, event: e.OutputAudioBufferCleared, events: list[Event]) -> None:
+        self._playback.playing = None
+        self._interrupt(event.response_id, events)
+
+    _REACTIONS: ClassVar[dict[type[e.ServerEvent], Callable[..., Any]]] = {
+        e.SessionCreated: _configured,
+        e.SessionUpdated: _configured,
+        e.ErrorEvent: _error,
+        e.ResponseCreated: _response_created,
+        e.ResponseDone: _response_done,
+        e.ResponseOutputItemAdded: _output_item,
+        e.ResponseOutputItemDone: _output_item,
+        e.ResponseFunctionCallArgumentsDone: _arguments_done,
+        e.ConversationItemAdded: _item_added,
+        e.ConversationItemCreated: _item_added,
+        e.ConversationItemDone: _item_done,
+        e.ConversationItemRetrieved: _item_retrieved,
+        e.ConversationItemDeleted: _item_deleted,
+        e.ConversationItemTruncated: _item_truncated,
+        e.ConversationItemInputAudioTranscriptionDelta: _heard,
+        e.ConversationItemInputAudioTranscriptionCompleted: _heard_all,
+        e.ConversationItemInputAudioTranscriptionFailed: _not_understood,
+        e.ResponseOutputTextDelta: _said,
+        e.ResponseOutputTextDone: _said_text,
+        e.ResponseOutputAudioTranscriptDelta: _said,
+        e.ResponseOutputAudioTranscriptDone: _said_aloud,
+        e.ResponseOutputAudioDelta: _audio,
+        e.InputAudioBufferCommitted: _committed,
+        e.InputAudioBufferSpeechStarted: _speech_started,
+        e.InputAudioBufferSpeechStopped: _speech_stopped,
+        e.InputAudioBufferCleared: _input_cleared,
+        e.OutputAudioBufferStarted: _playing,
+        e.OutputAudioBufferStopped: _played,
+        e.OutputAudioBufferCleared: _cleared,
+    }
+
+
+def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
+    """A create that its response will echo: `response.created` names no client event (§3.4)."""
+    options = {} if command.response is msgspec.UNSET else command.response
+    metadata = options.get("metadata") or {}
+    if len(metadata) < MAX_METADATA_PAIRS or CLIENT_EVENT_ID in metadata:
+        options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
+    return c.ResponseCreate(event_id=event_id, response=options)
+
+
+_PHASE_INPUTS: dict[type[e.ServerEvent], PhaseInput] = {
+    e.SessionCreated: PhaseInput.CREATED,
+    e.SessionUpdated: PhaseInput.UPDATED,
+}

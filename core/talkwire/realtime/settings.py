@@ -1,0 +1,76 @@
+"""Session configuration: what we asked for, and what the service says is in force (§1.6)."""
+
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from .commands import JsonObject
+from .items import read
+from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
+
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+def merged(settings: JsonObject, patch: JsonObject) -> JsonObject:
+    """A patch laid over settings: objects merge key by key, everything else is replaced."""
+    result = dict(settings)
+    for key, value in patch.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            result[key] = merged(below, value)
+        else:
+            result[key] = deepcopy(value)
+    return result
+
+
+def inside(settings: JsonObject, *path: str) -> Any:
+    """A nested value, or None where the path ends early."""
+    value: Any = settings
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+class Settings:
+    """The two configurations of a session."""
+
+    __slots__ = ("_effective", "desired")
+
+    def __init__(self) -> None:
+        self.desired: JsonObject = {}
+        """Everything we asked for, patch upon patch."""
+        self._effective: bytes | None = None
+
+    def ask(self, patch: JsonObject) -> None:
+        self.desired = merged(self.desired, patch)
+
+    def confirm(self, session: Raw) -> None:
+        """Keep the service's word as JSON; it is read when somebody asks."""
+        self._effective = bytes(session)
+
+    @property
+    def effective(self) -> JsonObject:
+        """The configuration in force; empty until the service told it."""
+        return read(Raw(self._effective or b"{}"), _OBJECT, {})
+
+    @property
+    def service_responds(self) -> bool:
+        """Whether the service answers a committed turn by itself; its default is yes."""
+        if self._effective is None:
+            return True
+        detection = inside(self.effective, "audio", "input", "turn_detection")
+        return isinstance(detection, dict) and detection.get("create_response") is not False
+
+    @property
+    def speech_interrupts(self) -> bool:
+        """Whether the service stops responding when the user speaks; its default is yes."""
+        detection = inside(self.effective, "audio", "input", "turn_detection")
+        return not isinstance(detection, dict) or detection.get("interrupt_response") is not False
+
+    @property
+    def output_bytes_per_ms(self) -> int:
+        """How many bytes of output audio last one ms in the format in force."""
+        kind = inside(self.effective, "audio", "output", "format", "type")
+        return G711_BYTES_PER_MS if kind in ("audio/pcmu", "audio/pcma") else PCM16_BYTES_PER_MS
