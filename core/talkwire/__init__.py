@@ -1,1 +1,70 @@
+"""One realtime voice session as a state machine: bring your own I/O.
 
+`Session` is the client's side of OpenAI's Realtime protocol, `Relay` the same behind a browser
+page, `Service` the other end of the wire. Nothing here does I/O; `talkwire_io` does.
+"""
+
+from .errors import LocalProtocolError, ProtocolError
+from .realtime import commands, events
+from .realtime.conversation import Conversation, ConversationItem
+from .realtime.happenings import (
+    Anomaly,
+    CommandSettled,
+    Event,
+    FunctionCall,
+    FunctionCallCut,
+    Interrupted,
+    InvalidFrame,
+    Outcome,
+    SessionClosed,
+    TimedOut,
+    UnknownEvent,
+)
+from .realtime.ids import IdFactory, counter
+from .realtime.items import ContentPart, Item, Response, Usage
+from .realtime.plane import DIRECT, RELAY, SIDEBAND, Plane
+from .realtime.session import Session
+from .realtime.state import Gate, Phase
+from .relay import Hop, PageEvent, PageHello, PageLeft, PageReady, PageText, Relay
+from .timers import Timer
+
+__all__ = [
+    "DIRECT",
+    "RELAY",
+    "SIDEBAND",
+    "Anomaly",
+    "CommandSettled",
+    "ContentPart",
+    "Conversation",
+    "ConversationItem",
+    "Event",
+    "FunctionCall",
+    "FunctionCallCut",
+    "Gate",
+    "Hop",
+    "IdFactory",
+    "Interrupted",
+    "InvalidFrame",
+    "Item",
+    "LocalProtocolError",
+    "Outcome",
+    "PageEvent",
+    "PageHello",
+    "PageLeft",
+    "PageReady",
+    "PageText",
+    "Phase",
+    "Plane",
+    "ProtocolError",
+    "Relay",
+    "Response",
+    "Session",
+    "SessionClosed",
+    "TimedOut",
+    "Timer",
+    "UnknownEvent",
+    "Usage",
+    "commands",
+    "counter",
+    "events",
+]

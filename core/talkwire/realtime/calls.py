@@ -34,7 +34,7 @@ class CallRecord:
 class Batch:
     """The calls of one response, which are followed up together."""
 
-    open: set[str] = field(factory=set)
+    open: set[str] = field(factory=set[str])
     response_done: bool = False
     respond: bool = False
 

@@ -9,11 +9,13 @@ from typing import Any, Literal
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
+from ..values import Value
+
 JsonObject = dict[str, Any]
 
 
-@frozen(kw_only=True)
-class SessionUpdate:
+@frozen(kw_only=True, eq=False, repr=False)
+class SessionUpdate(Value):
     """Patch the session's configuration; a refusal loses the whole patch (§3.1)."""
 
     type: Literal["session.update"] = "session.update"
@@ -21,8 +23,8 @@ class SessionUpdate:
     session: JsonObject
 
 
-@frozen(kw_only=True)
-class InputAudioBufferAppend:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferAppend(Value):
     """Add base64 audio to the input buffer, at most 15 MiB; never acknowledged."""
 
     type: Literal["input_audio_buffer.append"] = "input_audio_buffer.append"
@@ -30,32 +32,32 @@ class InputAudioBufferAppend:
     audio: str
 
 
-@frozen(kw_only=True)
-class InputAudioBufferCommit:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferCommit(Value):
     """Make a user item of the input buffer (at least 100 ms); creates no response."""
 
     type: Literal["input_audio_buffer.commit"] = "input_audio_buffer.commit"
     event_id: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class InputAudioBufferClear:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferClear(Value):
     """Throw the input buffer away."""
 
     type: Literal["input_audio_buffer.clear"] = "input_audio_buffer.clear"
     event_id: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class OutputAudioBufferClear:
+@frozen(kw_only=True, eq=False, repr=False)
+class OutputAudioBufferClear(Value):
     """Stop what the service is playing (WebRTC and SIP only)."""
 
     type: Literal["output_audio_buffer.clear"] = "output_audio_buffer.clear"
     event_id: str | UnsetType = UNSET
 
 
-@frozen(kw_only=True)
-class ConversationItemCreate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemCreate(Value):
     """Add an item; `previous_item_id` absent appends, "root" puts it first."""
 
     type: Literal["conversation.item.create"] = "conversation.item.create"
@@ -64,8 +66,8 @@ class ConversationItemCreate:
     item: JsonObject
 
 
-@frozen(kw_only=True)
-class ConversationItemRetrieve:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemRetrieve(Value):
     """Ask for an item as the service has it."""
 
     type: Literal["conversation.item.retrieve"] = "conversation.item.retrieve"
@@ -73,8 +75,8 @@ class ConversationItemRetrieve:
     item_id: str
 
 
-@frozen(kw_only=True)
-class ConversationItemTruncate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemTruncate(Value):
     """Cut an assistant item's audio at `audio_end_ms` (ms), at most what was received."""
 
     type: Literal["conversation.item.truncate"] = "conversation.item.truncate"
@@ -84,8 +86,8 @@ class ConversationItemTruncate:
     audio_end_ms: int
 
 
-@frozen(kw_only=True)
-class ConversationItemDelete:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemDelete(Value):
     """Remove an item."""
 
     type: Literal["conversation.item.delete"] = "conversation.item.delete"
@@ -93,8 +95,8 @@ class ConversationItemDelete:
     item_id: str
 
 
-@frozen(kw_only=True)
-class ResponseCreate:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseCreate(Value):
     """Ask for a response; the options replace the session's for this one."""
 
     type: Literal["response.create"] = "response.create"
@@ -107,8 +109,8 @@ class ResponseCreate:
         return self.response is not UNSET and self.response.get("conversation") == "none"
 
 
-@frozen(kw_only=True)
-class ResponseCancel:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseCancel(Value):
     """Stop a response; without an id, the default conversation's active one."""
 
     type: Literal["response.cancel"] = "response.cancel"

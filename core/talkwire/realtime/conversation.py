@@ -30,7 +30,7 @@ class ConversationItem:
     """Where its audio was cut (ms): the user heard no more than this. None: not cut."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
-    _words: dict[int, str] = field(factory=dict)
+    _words: dict[int, str] = field(factory=dict[int, str])
 
     @property
     def text(self) -> str:

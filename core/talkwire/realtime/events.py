@@ -10,11 +10,12 @@ from typing import Literal
 from attrs import frozen
 from msgspec import UNSET, Raw, UnsetType
 
+from ..values import Value
 from .items import NO_PART, NO_RESPONSE, NULL, ContentPart, Item, Response
 
 
-@frozen(kw_only=True)
-class ErrorDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class ErrorDetails(Value):
     """The body of an error; `event_id` names the client event it answers."""
 
     type: str | None = None
@@ -24,8 +25,8 @@ class ErrorDetails:
     event_id: str | None = None
 
 
-@frozen(kw_only=True)
-class RateLimit:
+@frozen(kw_only=True, eq=False, repr=False)
+class RateLimit(Value):
     """One limit of the account; `reset_seconds` in seconds."""
 
     name: str = ""
@@ -34,8 +35,8 @@ class RateLimit:
     reset_seconds: float = 0.0
 
 
-@frozen(kw_only=True)
-class ErrorEvent:
+@frozen(kw_only=True, eq=False, repr=False)
+class ErrorEvent(Value):
     """The service refused or failed something; few of them end the session (§3.9)."""
 
     type: Literal["error"] = "error"
@@ -43,8 +44,8 @@ class ErrorEvent:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class SessionCreated:
+@frozen(kw_only=True, eq=False, repr=False)
+class SessionCreated(Value):
     """The session exists: first on a websocket or data channel, never on a sideband (§3.1)."""
 
     type: Literal["session.created"] = "session.created"
@@ -52,8 +53,8 @@ class SessionCreated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class SessionUpdated:
+@frozen(kw_only=True, eq=False, repr=False)
+class SessionUpdated(Value):
     """The full effective configuration, after each accepted `session.update`."""
 
     type: Literal["session.updated"] = "session.updated"
@@ -61,8 +62,8 @@ class SessionUpdated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationCreated:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationCreated(Value):
     """A conversation exists. In the types, never seen on the GA wire."""
 
     type: Literal["conversation.created"] = "conversation.created"
@@ -70,8 +71,8 @@ class ConversationCreated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemAdded:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemAdded(Value):
     """An item joined the default conversation; the only frame that tells its place (§3.3)."""
 
     type: Literal["conversation.item.added"] = "conversation.item.added"
@@ -80,8 +81,8 @@ class ConversationItemAdded:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemDone(Value):
     """An item is final. Its `previous_item_id` is not reliable (§3.3)."""
 
     type: Literal["conversation.item.done"] = "conversation.item.done"
@@ -90,8 +91,8 @@ class ConversationItemDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemCreated:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemCreated(Value):
     """The older name of added and done in one; spoken by clones."""
 
     type: Literal["conversation.item.created"] = "conversation.item.created"
@@ -100,8 +101,8 @@ class ConversationItemCreated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemRetrieved:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemRetrieved(Value):
     """The answer to `conversation.item.retrieve`, audio included."""
 
     type: Literal["conversation.item.retrieved"] = "conversation.item.retrieved"
@@ -109,8 +110,8 @@ class ConversationItemRetrieved:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemTruncated:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemTruncated(Value):
     """An assistant item was cut at `audio_end_ms` (ms) of its audio; its transcript is gone."""
 
     type: Literal["conversation.item.truncated"] = "conversation.item.truncated"
@@ -120,8 +121,8 @@ class ConversationItemTruncated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemDeleted:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemDeleted(Value):
     """An item left the conversation."""
 
     type: Literal["conversation.item.deleted"] = "conversation.item.deleted"
@@ -129,8 +130,8 @@ class ConversationItemDeleted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemInputAudioTranscriptionDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemInputAudioTranscriptionDelta(Value):
     """More of what the user said; may come before the item itself."""
 
     type: Literal["conversation.item.input_audio_transcription.delta"] = (
@@ -143,8 +144,8 @@ class ConversationItemInputAudioTranscriptionDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemInputAudioTranscriptionCompleted:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemInputAudioTranscriptionCompleted(Value):
     """What the user said, whole. Order across turns is not guaranteed (§3.3)."""
 
     type: Literal["conversation.item.input_audio_transcription.completed"] = (
@@ -159,8 +160,8 @@ class ConversationItemInputAudioTranscriptionCompleted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemInputAudioTranscriptionSegment:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemInputAudioTranscriptionSegment(Value):
     """One speaker's stretch, from a diarizing model; `start` and `end` in seconds."""
 
     type: Literal["conversation.item.input_audio_transcription.segment"] = (
@@ -176,8 +177,8 @@ class ConversationItemInputAudioTranscriptionSegment:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ConversationItemInputAudioTranscriptionFailed:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationItemInputAudioTranscriptionFailed(Value):
     """The user's words stay unknown for this item."""
 
     type: Literal["conversation.item.input_audio_transcription.failed"] = (
@@ -189,8 +190,8 @@ class ConversationItemInputAudioTranscriptionFailed:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferCommitted:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferCommitted(Value):
     """The input buffer became a user item, by VAD or by your commit."""
 
     type: Literal["input_audio_buffer.committed"] = "input_audio_buffer.committed"
@@ -199,16 +200,16 @@ class InputAudioBufferCommitted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferCleared:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferCleared(Value):
     """The input buffer is empty."""
 
     type: Literal["input_audio_buffer.cleared"] = "input_audio_buffer.cleared"
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferSpeechStarted:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferSpeechStarted(Value):
     """The user began to speak, `audio_start_ms` (ms) into the session's audio."""
 
     type: Literal["input_audio_buffer.speech_started"] = "input_audio_buffer.speech_started"
@@ -217,8 +218,8 @@ class InputAudioBufferSpeechStarted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferSpeechStopped:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferSpeechStopped(Value):
     """The user stopped, `audio_end_ms` (ms) into the session's audio."""
 
     type: Literal["input_audio_buffer.speech_stopped"] = "input_audio_buffer.speech_stopped"
@@ -227,8 +228,8 @@ class InputAudioBufferSpeechStopped:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferTimeoutTriggered:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferTimeoutTriggered(Value):
     """Nobody spoke for `idle_timeout_ms`; a commit and a response follow."""
 
     type: Literal["input_audio_buffer.timeout_triggered"] = "input_audio_buffer.timeout_triggered"
@@ -238,8 +239,8 @@ class InputAudioBufferTimeoutTriggered:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class InputAudioBufferDtmfEventReceived:
+@frozen(kw_only=True, eq=False, repr=False)
+class InputAudioBufferDtmfEventReceived(Value):
     """A key was pressed on the phone (SIP). The one event with no `event_id`."""
 
     type: Literal["input_audio_buffer.dtmf_event_received"] = (
@@ -250,8 +251,8 @@ class InputAudioBufferDtmfEventReceived:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class OutputAudioBufferStarted:
+@frozen(kw_only=True, eq=False, repr=False)
+class OutputAudioBufferStarted(Value):
     """The service began to play a response to the user (WebRTC, SIP)."""
 
     type: Literal["output_audio_buffer.started"] = "output_audio_buffer.started"
@@ -259,8 +260,8 @@ class OutputAudioBufferStarted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class OutputAudioBufferStopped:
+@frozen(kw_only=True, eq=False, repr=False)
+class OutputAudioBufferStopped(Value):
     """The service played a response to its end (WebRTC, SIP)."""
 
     type: Literal["output_audio_buffer.stopped"] = "output_audio_buffer.stopped"
@@ -268,8 +269,8 @@ class OutputAudioBufferStopped:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class OutputAudioBufferCleared:
+@frozen(kw_only=True, eq=False, repr=False)
+class OutputAudioBufferCleared(Value):
     """The service threw away what it had not yet played (WebRTC, SIP)."""
 
     type: Literal["output_audio_buffer.cleared"] = "output_audio_buffer.cleared"
@@ -277,8 +278,8 @@ class OutputAudioBufferCleared:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseCreated:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseCreated(Value):
     """A response began: yours, or one the service started by itself."""
 
     type: Literal["response.created"] = "response.created"
@@ -286,8 +287,8 @@ class ResponseCreated:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseDone(Value):
     """A response ended; always sent, whatever its final status."""
 
     type: Literal["response.done"] = "response.done"
@@ -295,8 +296,8 @@ class ResponseDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputItemAdded:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputItemAdded(Value):
     """A response began an item."""
 
     type: Literal["response.output_item.added"] = "response.output_item.added"
@@ -306,8 +307,8 @@ class ResponseOutputItemAdded:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputItemDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputItemDone(Value):
     """A response's item ended; also when it was cut."""
 
     type: Literal["response.output_item.done"] = "response.output_item.done"
@@ -317,8 +318,8 @@ class ResponseOutputItemDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseContentPartAdded:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseContentPartAdded(Value):
     """A content part began; its type is `text` or `audio`."""
 
     type: Literal["response.content_part.added"] = "response.content_part.added"
@@ -330,8 +331,8 @@ class ResponseContentPartAdded:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseContentPartDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseContentPartDone(Value):
     """A content part ended."""
 
     type: Literal["response.content_part.done"] = "response.content_part.done"
@@ -343,8 +344,8 @@ class ResponseContentPartDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputTextDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputTextDelta(Value):
     """More of a written answer."""
 
     type: Literal["response.output_text.delta"] = "response.output_text.delta"
@@ -356,8 +357,8 @@ class ResponseOutputTextDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputTextDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputTextDone(Value):
     """A written answer, whole."""
 
     type: Literal["response.output_text.done"] = "response.output_text.done"
@@ -369,8 +370,8 @@ class ResponseOutputTextDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputAudioDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputAudioDelta(Value):
     """More audio, base64; websocket only."""
 
     type: Literal["response.output_audio.delta"] = "response.output_audio.delta"
@@ -382,8 +383,8 @@ class ResponseOutputAudioDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputAudioDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputAudioDone(Value):
     """All audio was sent, which is not to say played."""
 
     type: Literal["response.output_audio.done"] = "response.output_audio.done"
@@ -394,8 +395,8 @@ class ResponseOutputAudioDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputAudioTranscriptDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputAudioTranscriptDelta(Value):
     """More of the transcript of a spoken answer."""
 
     type: Literal["response.output_audio_transcript.delta"] = (
@@ -409,8 +410,8 @@ class ResponseOutputAudioTranscriptDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseOutputAudioTranscriptDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseOutputAudioTranscriptDone(Value):
     """The transcript of a spoken answer, whole."""
 
     type: Literal["response.output_audio_transcript.done"] = "response.output_audio_transcript.done"
@@ -422,8 +423,8 @@ class ResponseOutputAudioTranscriptDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseFunctionCallArgumentsDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseFunctionCallArgumentsDelta(Value):
     """More of a function call's arguments (JSON text)."""
 
     type: Literal["response.function_call_arguments.delta"] = (
@@ -437,8 +438,8 @@ class ResponseFunctionCallArgumentsDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseFunctionCallArgumentsDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseFunctionCallArgumentsDone(Value):
     """A function call's arguments, whole (JSON text, which may be cut or empty)."""
 
     type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
@@ -451,8 +452,8 @@ class ResponseFunctionCallArgumentsDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseMcpCallArgumentsDelta:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseMcpCallArgumentsDelta(Value):
     """More of an MCP call's arguments."""
 
     type: Literal["response.mcp_call_arguments.delta"] = "response.mcp_call_arguments.delta"
@@ -463,8 +464,8 @@ class ResponseMcpCallArgumentsDelta:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseMcpCallArgumentsDone:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseMcpCallArgumentsDone(Value):
     """An MCP call's arguments, whole."""
 
     type: Literal["response.mcp_call_arguments.done"] = "response.mcp_call_arguments.done"
@@ -475,8 +476,8 @@ class ResponseMcpCallArgumentsDone:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseMcpCallInProgress:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseMcpCallInProgress(Value):
     """The service is running an MCP call."""
 
     type: Literal["response.mcp_call.in_progress"] = "response.mcp_call.in_progress"
@@ -485,8 +486,8 @@ class ResponseMcpCallInProgress:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseMcpCallCompleted:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseMcpCallCompleted(Value):
     """An MCP call ended well."""
 
     type: Literal["response.mcp_call.completed"] = "response.mcp_call.completed"
@@ -495,8 +496,8 @@ class ResponseMcpCallCompleted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class ResponseMcpCallFailed:
+@frozen(kw_only=True, eq=False, repr=False)
+class ResponseMcpCallFailed(Value):
     """An MCP call failed."""
 
     type: Literal["response.mcp_call.failed"] = "response.mcp_call.failed"
@@ -505,8 +506,8 @@ class ResponseMcpCallFailed:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class McpListToolsInProgress:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpListToolsInProgress(Value):
     """The service is asking an MCP server for its tools."""
 
     type: Literal["mcp_list_tools.in_progress"] = "mcp_list_tools.in_progress"
@@ -514,8 +515,8 @@ class McpListToolsInProgress:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class McpListToolsCompleted:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpListToolsCompleted(Value):
     """An MCP server's tools can be used from now on."""
 
     type: Literal["mcp_list_tools.completed"] = "mcp_list_tools.completed"
@@ -523,8 +524,8 @@ class McpListToolsCompleted:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class McpListToolsFailed:
+@frozen(kw_only=True, eq=False, repr=False)
+class McpListToolsFailed(Value):
     """An MCP server's tools could not be had."""
 
     type: Literal["mcp_list_tools.failed"] = "mcp_list_tools.failed"
@@ -532,8 +533,8 @@ class McpListToolsFailed:
     event_id: str = ""
 
 
-@frozen(kw_only=True)
-class RateLimitsUpdated:
+@frozen(kw_only=True, eq=False, repr=False)
+class RateLimitsUpdated(Value):
     """What is left of the account's limits; after `response.done`, or not at all."""
 
     type: Literal["rate_limits.updated"] = "rate_limits.updated"

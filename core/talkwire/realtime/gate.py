@@ -16,7 +16,7 @@ class Create:
 
     event_ids: list[str]
     response: JsonObject | None = None
-    inputs: set[str] = field(factory=set)
+    inputs: set[str] = field(factory=set[str])
     """Items the response must have seen and the service has not yet acknowledged."""
     covered: bool = False
     """A response that the service started by itself had seen all of them."""

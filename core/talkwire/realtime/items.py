@@ -11,6 +11,8 @@ import msgspec
 from attrs import frozen
 from msgspec import UNSET, Raw, UnsetType
 
+from ..values import Value
+
 NULL = Raw(b"null")
 _T = TypeVar("_T")
 
@@ -23,8 +25,8 @@ def read(raw: Raw, decoder: msgspec.json.Decoder[_T], otherwise: _T) -> _T:
         return otherwise
 
 
-@frozen(kw_only=True)
-class ContentPart:
+@frozen(kw_only=True, eq=False, repr=False)
+class ContentPart(Value):
     """One content part: `input_text`, `input_audio`, `output_text`, `output_audio`, ... (§1.4)."""
 
     type: str = ""
@@ -40,8 +42,8 @@ class ContentPart:
         return self.transcript or self.text or ""
 
 
-@frozen(kw_only=True)
-class Item:
+@frozen(kw_only=True, eq=False, repr=False)
+class Item(Value):
     """A conversation item of any of the nine kinds; fields of other kinds are None (§1.4)."""
 
     id: str = ""
@@ -67,8 +69,8 @@ class Item:
         return read(self.content, _PARTS, ())
 
 
-@frozen(kw_only=True)
-class TokenDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class TokenDetails(Value):
     """Tokens by modality; `cached_tokens` are a subset of the input, never an addition."""
 
     text_tokens: int = 0
@@ -77,8 +79,8 @@ class TokenDetails:
     cached_tokens: int = 0
 
 
-@frozen(kw_only=True)
-class Usage:
+@frozen(kw_only=True, eq=False, repr=False)
+class Usage(Value):
     """What one response cost, in tokens (§1.5)."""
 
     total_tokens: int = 0
@@ -88,8 +90,8 @@ class Usage:
     output_token_details: TokenDetails = TokenDetails()
 
 
-@frozen(kw_only=True)
-class StatusDetails:
+@frozen(kw_only=True, eq=False, repr=False)
+class StatusDetails(Value):
     """Why a response ended as it did: `reason` when cut short, `error` when it failed (§1.5)."""
 
     type: str = ""
@@ -97,8 +99,8 @@ class StatusDetails:
     error: dict[str, Any] | None = None
 
 
-@frozen(kw_only=True)
-class Response:
+@frozen(kw_only=True, eq=False, repr=False)
+class Response(Value):
     """A response object. Every field may be missing: clones leave many out (§1.5, §2.4)."""
 
     id: str = ""

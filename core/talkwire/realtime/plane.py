@@ -3,10 +3,11 @@
 from attrs import frozen
 
 from ..timers import Timer
+from ..values import Value
 
 
-@frozen(kw_only=True)
-class Plane:
+@frozen(kw_only=True, eq=False, repr=False)
+class Plane(Value):
     """A way to the service. The rules read these fields; nobody asks for an adapter's type."""
 
     name: str

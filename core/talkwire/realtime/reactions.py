@@ -14,6 +14,7 @@ from . import commands as c
 from . import events as e
 from .calls import Calls
 from .classify import ErrorClass, blocker, classify
+from .commands import JsonObject
 from .conversation import Conversation
 from .events import ErrorDetails
 from .gate import Create, ResponseGate
@@ -413,8 +414,8 @@ class Reactions:
 
 def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
     """A create that its response will echo: `response.created` names no client event (§3.4)."""
-    options = {} if command.response is msgspec.UNSET else command.response
-    metadata = options.get("metadata") or {}
+    options: JsonObject = {} if command.response is msgspec.UNSET else command.response
+    metadata: JsonObject = options.get("metadata") or {}
     if len(metadata) < MAX_METADATA_PAIRS or CLIENT_EVENT_ID in metadata:
         options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
     return c.ResponseCreate(event_id=event_id, response=options)

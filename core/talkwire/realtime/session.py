@@ -25,7 +25,7 @@ from .plane import DIRECT, Plane
 from .playback import decoded_bytes
 from .reactions import Reactions, labelled
 from .state import PHASES, CallInput, GateInput, Phase, PhaseInput, advance
-from .wire import decode_event, encode
+from .wire import decode_event, encode, wire_type
 
 MAX_APPEND_BYTES = 15 * 1024 * 1024  # §3.10
 MAX_EVENT_ID = 512  # §3.10
@@ -197,6 +197,10 @@ class Session(Reactions):
         self._require_open("report_playback")
         self._playback.report(item_id, content_index, played_ms)
 
+    def close(self, *, now: float) -> Sequence[Event]:
+        """End the session from our side; the transport is then yours to close."""
+        return self.receive_close(reason="closed by us", now=now)
+
     # -- out
 
     def next_frame(self) -> str | None:
@@ -206,6 +210,11 @@ class Session(Reactions):
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, on the clock of `now`; None: no need."""
         return self._timers.next()
+
+    @classmethod
+    def needs(cls) -> frozenset[str]:
+        """The event types without which the session would not know where it stands."""
+        return frozenset(wire_type(kind) for kind in cls._REACTIONS)
 
     @property
     def closed(self) -> bool:

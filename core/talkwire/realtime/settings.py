@@ -1,7 +1,7 @@
 """Session configuration: what we asked for, and what the service says is in force (§1.6)."""
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import Raw
@@ -13,12 +13,17 @@ from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
+def is_object(value: object) -> TypeGuard[JsonObject]:
+    """Whether a value is a JSON object."""
+    return isinstance(value, dict)
+
+
 def merged(settings: JsonObject, patch: JsonObject) -> JsonObject:
     """A patch laid over settings: objects merge key by key, everything else is replaced."""
     result = dict(settings)
     for key, value in patch.items():
         below = result.get(key)
-        if isinstance(below, dict) and isinstance(value, dict):
+        if is_object(below) and is_object(value):
             result[key] = merged(below, value)
         else:
             result[key] = deepcopy(value)
@@ -29,7 +34,7 @@ def inside(settings: JsonObject, *path: str) -> Any:
     """A nested value, or None where the path ends early."""
     value: Any = settings
     for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
+        value = value.get(key) if is_object(value) else None
     return value
 
 
@@ -61,13 +66,13 @@ class Settings:
         if self._effective is None:
             return True
         detection = inside(self.effective, "audio", "input", "turn_detection")
-        return isinstance(detection, dict) and detection.get("create_response") is not False
+        return is_object(detection) and detection.get("create_response") is not False
 
     @property
     def speech_interrupts(self) -> bool:
         """Whether the service stops responding when the user speaks; its default is yes."""
         detection = inside(self.effective, "audio", "input", "turn_detection")
-        return not isinstance(detection, dict) or detection.get("interrupt_response") is not False
+        return not is_object(detection) or detection.get("interrupt_response") is not False
 
     @property
     def output_bytes_per_ms(self) -> int:

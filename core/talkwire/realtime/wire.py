@@ -18,12 +18,13 @@ from .events import ServerEvent
 from .happenings import InvalidFrame, UnknownEvent
 
 
-def _wire_type(cls: type[Any]) -> str:
+def wire_type(cls: type[Any]) -> str:
+    """The type that an event or command class has on the wire."""
     return str(fields_dict(cls)["type"].default)
 
 
 def _table(union: Any) -> dict[str, Callable[[str], Any]]:
-    return {_wire_type(cls): msgspec.json.Decoder(cls).decode for cls in get_args(union)}
+    return {wire_type(cls): msgspec.json.Decoder(cls).decode for cls in get_args(union)}
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,298 @@
+"""The browser hop: one websocket between a page and its backend, the session's frames verbatim.
+
+Control messages are `talkwire.*` and are told from frames by their first bytes, before anything
+is decoded. This file knows frames and trust; what a frame means is the session's business.
+A message holds one frame a line, so that both sides may send many at once.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+import msgspec
+from attrs import field, frozen
+
+from .errors import LocalProtocolError
+from .realtime.commands import JsonObject
+from .realtime.happenings import Anomaly, Event, InvalidFrame, TimedOut
+from .realtime.session import Session
+from .realtime.state import advance
+from .realtime.wire import encode
+from .timers import Timer, TimerTable
+from .values import Value
+
+VERSION = 1
+# A page's frame may be no larger; transcripts and function calls need a tenth of it.
+MAX_FRAME_BYTES = 64 * 1024
+_CONTROL = '{"type":"talkwire.'
+
+
+class Hop(enum.Enum):
+    """Where the hop stands."""
+
+    WAITING = "waiting"
+    """The page has not said hello."""
+    GREETED = "greeted"
+    """The page may be told how to open its call."""
+    OPENING = "opening"
+    """`talkwire.init` was sent; the page is opening the call."""
+    OPEN = "open"
+    """The data channel is open and the first commands are on it."""
+    CLOSED = "closed"
+    """Either side has gone. Terminal."""
+
+
+class HopInput(enum.Enum):
+    """What moves the hop."""
+
+    HELLO = "talkwire.hello"
+    INIT = "talkwire.init"
+    READY = "talkwire.ready"
+    FRAME = "a frame of the session"
+    TEXT = "talkwire.text"
+    CLOSE = "talkwire.bye or the end of the websocket"
+
+
+_H, _HI = Hop, HopInput
+
+HOPS: Mapping[Hop, Mapping[HopInput, Hop]] = {
+    Hop.WAITING: {_HI.HELLO: _H.GREETED, _HI.CLOSE: _H.CLOSED},
+    Hop.GREETED: {_HI.INIT: _H.OPENING, _HI.CLOSE: _H.CLOSED},
+    Hop.OPENING: {
+        _HI.READY: _H.OPEN,
+        _HI.FRAME: _H.OPENING,  # the service may speak before the page reports
+        _HI.TEXT: _H.OPENING,
+        _HI.CLOSE: _H.CLOSED,
+    },
+    Hop.OPEN: {_HI.FRAME: _H.OPEN, _HI.TEXT: _H.OPEN, _HI.CLOSE: _H.CLOSED},
+    Hop.CLOSED: {},
+}
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class PageHello(Value):
+    """The page is there: who it says it is, and the ticket it was given, if any."""
+
+    type: Literal["talkwire.hello"] = "talkwire.hello"
+    version: int
+    client: str = ""
+    ticket: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class PageReady(Value):
+    """The call is open. `call_id` is the page's claim; not every browser can read it."""
+
+    type: Literal["talkwire.ready"] = "talkwire.ready"
+    call_id: str | None = None
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class PageText(Value):
+    """The user typed this. What becomes of it is yours to decide: `send_text`, as a rule."""
+
+    type: Literal["talkwire.text"] = "talkwire.text"
+    text: str
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class PageLeft(Value):
+    """The page is going, or was sent away; `code` says which way (README, the browser hop)."""
+
+    type: Literal["talkwire.bye"] = "talkwire.bye"
+    code: str = "page_closed"
+    message: str = ""
+
+
+PageEvent = PageHello | PageReady | PageText | PageLeft
+
+_DECODERS: dict[str, Callable[[str], PageEvent]] = {
+    "talkwire.hello": msgspec.json.Decoder(PageHello).decode,
+    "talkwire.ready": msgspec.json.Decoder(PageReady).decode,
+    "talkwire.text": msgspec.json.Decoder(PageText).decode,
+    "talkwire.bye": msgspec.json.Decoder(PageLeft).decode,
+}
+
+
+class Relay:
+    """A `Session` behind a page: the same doors, and the handshake that opens the call.
+
+    `subscribe` names the event types the page shall pass on, beside those the session needs;
+    None: all of them. **After every input, drain `next_frame`**; each is one message.
+    """
+
+    __slots__ = ("_call", "_control", "_max_frame_bytes", "_subscribe", "_timers", "hop", "session")
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        subscribe: Iterable[str] | None = None,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+        now: float,
+    ) -> None:
+        self.session = session
+        self.hop = Hop.WAITING
+        self._subscribe = None if subscribe is None else sorted({*subscribe, *session.needs()})
+        self._max_frame_bytes = max_frame_bytes
+        self._call: JsonObject | None = None
+        self._control: list[str] = []
+        self._timers = TimerTable()
+        self._timers.run(Timer.HELLO, True, now)
+
+    # -- in
+
+    def receive(self, message: str | bytes, *, now: float) -> Sequence[Event | PageEvent]:
+        """Take one message of the page. Returns the events it caused, in order."""
+        try:
+            text = message if isinstance(message, str) else message.decode()
+        except UnicodeDecodeError as error:
+            return [InvalidFrame(reason=str(error), frame=message)]
+        events: list[Event | PageEvent] = []
+        for line in text.split("\n"):
+            if line.startswith(_CONTROL):
+                events += self._receive_control(line, now)
+            elif line:
+                events += self._receive_frame(line, now)
+        return events
+
+    def receive_close(
+        self, *, code: int | None = None, reason: str = "", now: float
+    ) -> Sequence[Event | PageEvent]:
+        """The websocket is gone, and the call with it: the page ends it. Again is a no-op."""
+        self._move(HopInput.CLOSE)
+        self._timers.clear()
+        return self.session.receive_close(code=code, reason=reason, now=now)
+
+    def handle_timeout(self, *, now: float) -> Sequence[Event | PageEvent]:
+        """The clock reached `next_timeout()`. Earlier or later calls do no harm."""
+        events: list[Event | PageEvent] = []
+        for timer in self._timers.expire(now):
+            events.append(TimedOut(timer=timer))
+            events += self.close("failed", f"no talkwire.{timer.value} in time", now=now)
+        return [*events, *self.session.handle_timeout(now=now)]
+
+    # -- what you want
+
+    def open_call(self, url: str, key: str, *, now: float) -> None:
+        """Tell the page to open the call: POST its offer to `url` with the bearer `key`.
+
+        May be called before the page says hello. What the session has queued by the time it
+        does goes first on the data channel. Raises LocalProtocolError when called twice or
+        when the page has gone.
+        """
+        if self._call is not None or self.hop is Hop.CLOSED:
+            raise LocalProtocolError(f"open_call is not legal when the hop is {self.hop.value}")
+        self._call = {"url": url, "key": key}
+        self._init(now)
+
+    def close(
+        self, code: str = "ended", message: str = "", *, now: float
+    ) -> Sequence[Event | PageEvent]:
+        """Say goodbye: the page ends the call and shows `message`. Again is a no-op."""
+        if self._move(HopInput.CLOSE):
+            self._say({"type": "talkwire.bye", "code": code, "message": message})
+        return self.receive_close(reason=message or code, now=now)
+
+    # -- out
+
+    def next_frame(self) -> str | None:
+        """The next message for the page, several frames in it; None when there is none."""
+        lines, self._control = self._control, []
+        if self.hop in (Hop.OPENING, Hop.OPEN):
+            while (frame := self.session.next_frame()) is not None:
+                lines.append(frame)
+        return "\n".join(lines) or None
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`; None: no need."""
+        ours, inner = self._timers.next(), self.session.next_timeout()
+        return min(ours, inner) if ours is not None and inner is not None else ours or inner
+
+    @property
+    def closed(self) -> bool:
+        """Whether either side has gone; a last message may still be there to drain."""
+        return self.hop is Hop.CLOSED
+
+    # --
+
+    def _move(self, moved_by: HopInput) -> bool:
+        hop = advance(HOPS, self.hop, moved_by)
+        if hop is None:
+            return False
+        self.hop = hop
+        return True
+
+    def _say(self, message: JsonObject) -> None:
+        self._control.append(encode(message))
+
+    def _receive_frame(self, line: str, now: float) -> Sequence[Event]:
+        # Counting characters is enough to refuse a flood; at most four bytes each.
+        if len(line) > self._max_frame_bytes:
+            reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
+            return [InvalidFrame(reason=reason, frame=line)]
+        if not self._move(HopInput.FRAME):
+            return [Anomaly(type="frame", reason=f"the hop is {self.hop.value}")]
+        return self.session.receive(line, now=now)
+
+    def _receive_control(self, line: str, now: float) -> Sequence[Event | PageEvent]:
+        kind = line[9 : line.find('"', 9)]
+        decode = _DECODERS.get(kind)
+        if decode is None:
+            return [Anomaly(type=kind, reason="no control message of the page has this type")]
+        try:
+            event = decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return [InvalidFrame(reason=str(error), frame=line)]
+        if not self._move(_MOVES[type(event)]):
+            return [Anomaly(type=kind, reason=f"the hop is {self.hop.value}")]
+        return self._ANSWERS[type(event)](self, event, now)
+
+    def _hello(self, event: PageHello, now: float) -> Sequence[Event | PageEvent]:
+        self._timers.run(Timer.HELLO, False, now)
+        if event.version != VERSION:
+            message = f"the page speaks version {event.version}, the backend {VERSION}"
+            return [event, *self.close("version", message, now=now)]
+        self._init(now)
+        return [event]
+
+    def _init(self, now: float) -> None:
+        """Send `talkwire.init` once the page is there and the call is known."""
+        if self._call is None or not self._move(HopInput.INIT):
+            return
+        self._timers.run(Timer.READY, True, now)
+        self._say(
+            {
+                "type": "talkwire.init",
+                "version": VERSION,
+                "call": self._call,
+                "commands": self.session.session_init_data(),
+                "subscribe": self._subscribe,
+                "limits": {"max_frame_bytes": self._max_frame_bytes},
+            }
+        )
+
+    def _ready(self, event: PageReady, now: float) -> Sequence[Event | PageEvent]:
+        self._timers.run(Timer.READY, False, now)
+        return [event]
+
+    def _text(self, event: PageText, now: float) -> Sequence[Event | PageEvent]:
+        return [event]
+
+    def _left(self, event: PageLeft, now: float) -> Sequence[Event | PageEvent]:
+        return [event, *self.receive_close(reason=event.message or event.code, now=now)]
+
+    _ANSWERS: ClassVar[dict[type[PageEvent], Callable[..., Sequence[Event | PageEvent]]]] = {
+        PageHello: _hello,
+        PageReady: _ready,
+        PageText: _text,
+        PageLeft: _left,
+    }
+
+
+_MOVES: dict[type[PageEvent], HopInput] = {
+    PageHello: HopInput.HELLO,
+    PageReady: HopInput.READY,
+    PageText: HopInput.TEXT,
+    PageLeft: HopInput.CLOSE,
+}
