@@ -1,0 +1,179 @@
+"""Who has the floor: the gate of the default conversation, the responses, and what is audible.
+
+The gate is moved by the rows of `state.GATES` only. A service answers at once, so the states in
+which a client waits are passed through within one call.
+"""
+
+from attrs import define, field
+
+from .commands import JsonObject
+from .engine import EngineRequest, PlaybackCleared, ResponseRequested, ResponseStopped
+from .service_checks import RefusedError
+from .service_conversation import Conversation
+from .service_outbox import Outbox
+from .service_response import Message, Response, new_response
+from .state import GATES, Gate, GateInput, advance
+
+TURN_DETECTED: JsonObject = {"type": "cancelled", "reason": "turn_detected"}
+CLIENT_CANCELLED: JsonObject = {"type": "cancelled", "reason": "client_cancelled"}
+
+
+@define
+class Floor:
+    """The running responses; `active` is the one that writes to the default conversation."""
+
+    _outbox: Outbox
+    _conversation: Conversation
+    plays: bool
+    """Whether the service plays the audio itself (WebRTC), instead of sending it."""
+    running: dict[str, Response] = field(factory=dict[str, Response])
+    active: str | None = None
+    spoke: bool = False
+    """Whether the session has produced audio: its voice is fixed from then on."""
+    heard_ms: int | None = None
+    """How much of what is playing now was heard, as last told; None when that is not known."""
+    _gate: Gate = Gate.IDLE
+    _audible: dict[str, dict[str, int]] = field(factory=dict[str, dict[str, int]])
+
+    def _move(self, moved_by: GateInput) -> bool:
+        after = advance(GATES, self._gate, moved_by)
+        self._gate = after or self._gate
+        return after is not None
+
+    def ask(self) -> None:
+        """Let the client's `response.create` in, or refuse it: one at a time (§3.4)."""
+        if not self._move(GateInput.CREATE):
+            raise RefusedError(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.active}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+
+    def open(
+        self, session: JsonObject, options: JsonObject, items: tuple[JsonObject, ...] | None
+    ) -> EngineRequest:
+        """Begin a response; `items` is its input, None the whole default conversation."""
+        response_id = self._outbox.ids("resp")
+        out_of_band = options.get("conversation") == "none"
+        shown = new_response(
+            response_id=response_id,
+            conversation_id=None if out_of_band else self._conversation.id,
+            session=session,
+            options=options,
+        )
+        response = Response(shown, self._outbox, self._conversation)
+        self.running[response_id] = response
+        if not out_of_band:
+            self._move(GateInput.CREATED)
+            self.active = response_id
+        self._outbox.say("response.created", response=shown)
+        return ResponseRequested(
+            response_id=response_id,
+            items=_seen(self._conversation.items) if items is None else items,
+            instructions=options.get("instructions", session["instructions"]),
+            tools=tuple(options.get("tools", session["tools"])),
+            tool_choice=options.get("tool_choice", session["tool_choice"]),
+            output_modality=shown["output_modalities"][0],
+        )
+
+    def answer_turn(self, session: JsonObject) -> list[EngineRequest]:
+        """Respond to a committed turn by itself; not while another response is active (§1.6)."""
+        self._move(GateInput.COMMITTED)
+        if GateInput.CREATED not in GATES[self._gate]:
+            return []
+        return [self.open(session, {}, None)]
+
+    def say_audio(self, response: Response, message: Message, audio: str, ms: int) -> None:
+        """Send or play audio of an open message, and count it."""
+        self.spoke = True
+        self._conversation.hear(message.item, ms)
+        if not self.plays:
+            response.say_audio(message, audio)
+            return
+        if response.id not in self._audible:
+            self._audible[response.id] = {}
+            self._outbox.say("output_audio_buffer.started", response_id=response.id)
+        heard = self._audible[response.id]
+        heard[message.item["id"]] = heard.get(message.item["id"], 0) + ms
+
+    def finish(
+        self,
+        response: Response,
+        status: str,
+        details: JsonObject | None = None,
+        usage: JsonObject | None = None,
+    ) -> None:
+        """End a response, and free the gate if it held it."""
+        response.finish(status, details, usage)
+        del self.running[response.id]
+        if response.id == self.active:
+            self._move(GateInput.DONE)
+            self.active = None
+
+    def cancel(self, response_id: str | None) -> list[EngineRequest]:
+        """Stop a response for the client; without an id the active one (§3.5)."""
+        if response_id in (None, self.active) and not self._move(GateInput.CANCEL):
+            raise _not_active()
+        response = self.running.get((self.active or "") if response_id is None else response_id)
+        if response is None:
+            raise _not_active()
+        return self._stop(response, CLIENT_CANCELLED)
+
+    def _stop(self, response: Response, details: JsonObject) -> list[EngineRequest]:
+        self.finish(response, "cancelled", details)
+        return [ResponseStopped(response_id=response.id)]
+
+    def interrupt(self) -> list[EngineRequest]:
+        """The user speaks: stop the active response and whatever is audible (§3.6)."""
+        requests: list[EngineRequest] = []
+        for response in tuple(self.running.values()):
+            if response.id == self.active or response.id in self._audible:
+                requests += self._stop(response, TURN_DETECTED)
+        return requests + self.silence()
+
+    def silence(self) -> list[EngineRequest]:
+        """Throw away what is not yet played, and cut the items where they were heard."""
+        requests: list[EngineRequest] = []
+        for response_id, items in self._audible.items():
+            self._outbox.say("output_audio_buffer.cleared", response_id=response_id)
+            self._cut(items)
+            self.heard_ms = 0  # what is queued behind it was not heard at all
+            requests.append(PlaybackCleared(response_id=response_id))
+        self._audible.clear()
+        return requests
+
+    def _cut(self, items: dict[str, int]) -> None:
+        """Truncate the item being played and those behind it; None heard means all was."""
+        heard = sum(items.values()) if self.heard_ms is None else self.heard_ms
+        last = next(reversed(items))
+        for item_id, ms in items.items():
+            if heard >= ms and item_id != last:
+                heard -= ms
+                continue
+            produced = self._conversation.produced.get(item_id)
+            if produced is not None:
+                self._conversation.truncate(item_id, min(heard, produced))
+            heard = 0
+
+    def played(self, response_id: str) -> None:
+        """A response was played to its end."""
+        if self._audible.pop(response_id, None) is not None:
+            self._outbox.say("output_audio_buffer.stopped", response_id=response_id)
+
+    def close(self) -> list[EngineRequest]:
+        """The client is gone: stop everything, say nothing."""
+        requests: list[EngineRequest] = [ResponseStopped(response_id=r) for r in self.running]
+        requests += [PlaybackCleared(response_id=r) for r in self._audible]
+        self.running.clear()
+        self._audible.clear()
+        self.active = None
+        return requests
+
+
+def _not_active() -> RefusedError:
+    message = "Cancellation failed: no active response found"
+    return RefusedError("response_cancel_not_active", message)
+
+
+def _seen(items: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
+    return tuple(item for item in items if item.get("status") != "in_progress")

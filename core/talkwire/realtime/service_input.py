@@ -1,0 +1,139 @@
+"""The user's audio as a service sees it: how much there is, who is speaking, turns committed.
+
+Audio itself is counted and passed on to the engine, never kept.
+"""
+
+import math
+
+from attrs import define, field, frozen
+
+from .commands import JsonObject
+from .engine import EngineRequest, TranscriptionRequested
+from .service_checks import RefusedError
+from .service_conversation import Conversation
+from .service_outbox import Outbox
+
+MIN_COMMIT_MS = 100
+
+
+@frozen
+class Speech:
+    """What the user is saying: the item it will be, and when it began (ms)."""
+
+    item_id: str
+    audio_start_ms: int
+
+
+@define
+class InputBuffer:
+    """The input buffer, and the committed items whose words are not known yet."""
+
+    _outbox: Outbox
+    _conversation: Conversation
+    speech: Speech | None = None
+    _ms: float = 0.0
+    _unknown: dict[str, int] = field(factory=dict[str, int])
+
+    def add(self, ms: float) -> None:
+        """Count audio that came in."""
+        self._ms += ms
+
+    def clear(self) -> None:
+        """Throw the buffer away; speech that is going on leads to no item."""
+        self._ms = 0.0
+        self.speech = None
+
+    def close(self) -> None:
+        """The client is gone: nothing that is still to come matters."""
+        self.clear()
+        self._unknown.clear()
+
+    def forget_speech(self) -> None:
+        """Voice activity is not detected any more."""
+        self.speech = None
+
+    def forget_words(self, item_id: str) -> None:
+        """An item was deleted: what was said in it does not matter any more."""
+        self._unknown.pop(item_id, None)
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The id that the turn being spoken will have."""
+        return () if self.speech is None else (self.speech.item_id,)
+
+    def check_commit(self) -> None:
+        """Refuse a commit of less than 100 ms; speech that was detected is always enough."""
+        if self._ms < MIN_COMMIT_MS and self.speech is None:
+            raise RefusedError(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{MIN_COMMIT_MS}ms of audio, but buffer only has {self._ms:.2f}ms of audio.",
+            )
+
+    def start(self, item_id: str, audio_start_ms: int) -> None:
+        """The user began to speak."""
+        self.speech = Speech(item_id, audio_start_ms)
+        self._outbox.say(
+            "input_audio_buffer.speech_started", audio_start_ms=audio_start_ms, item_id=item_id
+        )
+
+    def stop(self, speech: Speech, audio_end_ms: int) -> list[EngineRequest]:
+        """The user stopped: commit what was said."""
+        self.speech = None
+        self._outbox.say(
+            "input_audio_buffer.speech_stopped",
+            audio_end_ms=audio_end_ms,
+            item_id=speech.item_id,
+        )
+        return self.commit(speech.item_id, max(0, audio_end_ms - speech.audio_start_ms))
+
+    def commit(self, item_id: str, ms: int | None = None) -> list[EngineRequest]:
+        """Make a user item of the buffer; `ms` is its length if it is not all that is there.
+
+        Speech that is going on stays so: what is still to be said becomes its item (§3.3).
+        """
+        self._unknown[item_id] = math.ceil(self._ms) if ms is None else ms
+        self._ms = 0.0
+        previous = self._conversation.last
+        self._outbox.say("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
+        item: JsonObject = {
+            "id": item_id,
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        self._conversation.add(item)
+        self._conversation.finish(item, item)
+        return [TranscriptionRequested(item_id=item_id)]
+
+    def transcribed(self, item_id: str, transcript: str, *, tell: bool) -> None:
+        """The engine found out what was said; `tell` says whether the client wants to know."""
+        ms = self._unknown.pop(item_id, None)
+        if ms is None:
+            return
+        self._conversation.transcribe(item_id, transcript)
+        if not tell:
+            return
+        event = "conversation.item.input_audio_transcription"
+        about = {"item_id": item_id, "content_index": 0}
+        if transcript:
+            self._outbox.say(f"{event}.delta", **about, delta=transcript)
+        usage = {"type": "duration", "seconds": math.ceil(ms / 1000)}
+        self._outbox.say(f"{event}.completed", **about, transcript=transcript, usage=usage)
+
+    def not_transcribed(self, item_id: str, message: str, *, tell: bool) -> None:
+        """The engine could not find out what was said."""
+        if self._unknown.pop(item_id, None) is None or not tell:
+            return
+        self._outbox.say(
+            "conversation.item.input_audio_transcription.failed",
+            item_id=item_id,
+            content_index=0,
+            error={
+                "type": "transcription_error",
+                "code": "audio_unintelligible",
+                "message": message,
+                "param": None,
+            },
+        )
