@@ -6,6 +6,7 @@ page, `Service` the other end of the wire. Nothing here does I/O; `talkwire_io` 
 
 from .errors import LocalProtocolError, ProtocolError
 from .realtime import commands, events
+from .realtime.commands import Command, JsonObject
 from .realtime.conversation import Conversation, ConversationItem
 from .realtime.happenings import (
     Anomaly,
@@ -33,6 +34,7 @@ __all__ = [
     "RELAY",
     "SIDEBAND",
     "Anomaly",
+    "Command",
     "CommandSettled",
     "ContentPart",
     "Conversation",
@@ -46,6 +48,7 @@ __all__ = [
     "Interrupted",
     "InvalidFrame",
     "Item",
+    "JsonObject",
     "LocalProtocolError",
     "Outcome",
     "PageEvent",

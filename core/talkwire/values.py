@@ -38,7 +38,8 @@ def _state(value: Any) -> list[object]:
 
 
 def _fields(value: Any) -> "tuple[Attribute[Any], ...]":
-    return fields(value.__class__)
+    known: tuple[Attribute[Any], ...] = fields(value.__class__)
+    return known
 
 
 def _plain(value: object) -> object:

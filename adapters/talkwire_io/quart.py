@@ -1,0 +1,138 @@
+"""Quart: a page's websocket as a `Transport`, and a call in one `async with`.
+
+Quart has two habits that a voice call must not inherit: a disconnect cancels the handler
+wherever it is, and the queue between socket and handler is unbounded. Registering `blueprint`
+mends both, and serves the page's module.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from quart import Blueprint, Quart, Response, Websocket, websocket
+from quart.asgi import ASGIWebsocketConnection
+
+from talkwire import RELAY, JsonObject, Relay, Session, counter
+
+from .asyncio import Connection
+from .browser import static_path
+from .openai import OpenAI, ServiceError, ServiceUnreachable
+from .transport import TransportClosed
+
+QUEUED_MESSAGES = 64
+"""Messages of a page that wait while its handler is busy; then the page's socket waits."""
+
+_SCOPE_KEY = "talkwire.page"
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+
+
+class PageConnection(ASGIWebsocketConnection):
+    """Quart's websocket with a bounded queue, which remembers that the page is gone."""
+
+    def __init__(self, app: Quart, scope: Any) -> None:
+        super().__init__(app, scope)
+        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue(maxsize=QUEUED_MESSAGES)
+        self.gone = False
+        self.close_code: int | None = None
+        scope[_SCOPE_KEY] = self
+
+    async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Note the disconnect before Quart, in answer to it, cancels the handler."""
+
+        async def noting() -> Any:
+            event = await receive()
+            if event["type"] == "websocket.disconnect":
+                self.gone, self.close_code = True, event.get("code")
+            return event
+
+        await super().handle_messages(noting)
+
+
+class PageTransport:
+    """The websocket of the request being handled. Raises RuntimeError without `blueprint`."""
+
+    def __init__(self) -> None:
+        # The object behind the context-local, so that any task may use it.
+        current: Any = websocket
+        self._websocket: Websocket = current._get_current_object()
+        scope: Any = self._websocket.scope
+        page = scope.get(_SCOPE_KEY)
+        if page is None:
+            raise RuntimeError("register talkwire_io.quart.blueprint on the app first")
+        self._page: PageConnection = page
+
+    async def receive(self) -> str | bytes:
+        """Wait for the page's next message; what it sent before it went is not lost."""
+        try:
+            if not self._page.gone:
+                message: str | bytes = await self._websocket.receive()
+                return message
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._page.gone or task is None:
+                raise
+            task.uncancel()
+        if self._page.queue.empty():
+            raise TransportClosed(self._page.close_code)
+        return self._page.queue.get_nowait()
+
+    async def send(self, message: str) -> None:
+        if self._page.gone:
+            raise TransportClosed(self._page.close_code)
+        await self._websocket.send(message)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if not self._page.gone:
+            self._page.gone = True
+            await self._websocket.close(code, reason)
+
+
+@asynccontextmanager
+async def connect(
+    service: OpenAI, settings: JsonObject, *, subscribe: Iterable[str] | None = None
+) -> AsyncGenerator[Connection]:
+    """One call for the page behind the current websocket, opened with an ephemeral key.
+
+    `settings` is the session's configuration (§1.6), `subscribe` the event types to receive
+    beside those the session needs (None: all). Raises ServiceError or ServiceUnreachable when
+    the service gives no key; the page has been told by then.
+    """
+    now = asyncio.get_running_loop().time()
+    session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
+    session.session_update(settings, now=now)
+    relay = Relay(session, subscribe=subscribe, now=now)
+    async with Connection(relay, PageTransport()) as connection:
+        try:
+            secret = await service.client_secret({"type": "realtime", **settings})
+        except (ServiceError, ServiceUnreachable) as error:
+            _log.warning("no client secret: %s", error)
+            relay.close("service_refused", _for_the_page(error), now=now)
+            raise
+        relay.open_call(service.calls_url, secret.value.reveal(), now=now)
+        await connection.flush()
+        yield connection
+
+
+def _for_the_page(error: ServiceError | ServiceUnreachable) -> str:
+    """What the user may know: the kind of trouble, not the service's own words (S13)."""
+    if isinstance(error, ServiceUnreachable):
+        return "The voice service cannot be reached."
+    return f"The voice service refused the call ({error.code or error.status})."
+
+
+blueprint = Blueprint("talkwire", __name__, static_folder=str(static_path()))
+"""Serves `/talkwire.js`, and gives the app websockets that a call can live on."""
+
+
+@blueprint.get("/talkwire.js")
+async def module() -> Response:
+    return await blueprint.send_static_file("talkwire.js")
+
+
+@blueprint.record_once
+def _use_page_connections(state: Any) -> None:
+    state.app.asgi_websocket_class = PageConnection
