@@ -8,11 +8,11 @@ mends both, and serves the page's module.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from quart import Blueprint, Quart, Response, Websocket, websocket
+from quart import Blueprint, Quart, Response, Websocket, abort, websocket
 from quart.asgi import ASGIWebsocketConnection
 
 from talkwire import RELAY, JsonObject, Relay, Session, counter
@@ -93,28 +93,60 @@ class PageTransport:
 
 @asynccontextmanager
 async def connect(
-    service: OpenAI, settings: JsonObject, *, subscribe: Iterable[str] | None = None
+    service: OpenAI,
+    settings: JsonObject,
+    *,
+    model: str = "gpt-realtime",
+    subscribe: Iterable[str] | None = None,
+    calls_url: str | None = None,
+    origins: Container[str] | None = None,
 ) -> AsyncGenerator[Connection]:
     """One call for the page behind the current websocket, opened with an ephemeral key.
 
     `settings` is the session's configuration (§1.6), `subscribe` the event types to receive
-    beside those the session needs (None: all). Raises ServiceError or ServiceUnreachable when
-    the service gives no key; the page has been told by then.
+    beside those the session needs (None: all), `calls_url` where the page posts its offer
+    (None: at the service), `origins` who may connect (None: pages of this same host; S1).
+    Leaving the block, also because the page has gone, hangs the call up.
+
+    Raises ServiceError or ServiceUnreachable when the service gives no key; the page has been
+    told by then. A page of another origin gets 403 before the websocket is accepted.
     """
+    if not _may_connect(websocket.headers.get("Origin"), origins):
+        abort(403)
     now = asyncio.get_running_loop().time()
     session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
     session.session_update(settings, now=now)
     relay = Relay(session, subscribe=subscribe, now=now)
     async with Connection(relay, PageTransport()) as connection:
         try:
-            secret = await service.client_secret({"type": "realtime", **settings})
+            secret = await service.client_secret({"type": "realtime", "model": model, **settings})
         except (ServiceError, ServiceUnreachable) as error:
-            _log.warning("no client secret: %s", error)
             relay.close("service_refused", _for_the_page(error), now=now)
             raise
-        relay.open_call(service.calls_url, secret.value.reveal(), now=now)
+        relay.open_call(calls_url or service.calls_url, secret.value.reveal(), now=now)
         await connection.flush()
-        yield connection
+        try:
+            yield connection
+        finally:
+            await _hang_up(service, relay.call_id)
+
+
+def _may_connect(origin: str | None, origins: Container[str] | None) -> bool:
+    """Scheme, host and port must match to the letter; no Origin, no call."""
+    if origin is None:
+        return False
+    if origins is not None:
+        return origin in origins
+    return origin.partition("://")[2] == websocket.host
+
+
+async def _hang_up(service: OpenAI, call_id: str | None) -> None:
+    """A call outlives its page by half a minute unless somebody ends it."""
+    try:
+        if call_id is not None:
+            await service.hangup(call_id)
+    except (ServiceError, ServiceUnreachable, ValueError) as error:
+        _log.info("call not hung up: %s", error)
 
 
 def _for_the_page(error: ServiceError | ServiceUnreachable) -> str:
@@ -130,7 +162,9 @@ blueprint = Blueprint("talkwire", __name__, static_folder=str(static_path()))
 
 @blueprint.get("/talkwire.js")
 async def module() -> Response:
-    return await blueprint.send_static_file("talkwire.js")
+    response = await blueprint.send_static_file("talkwire.js")
+    response.cache_control.no_cache = True  # page and backend must speak the same version
+    return response
 
 
 @blueprint.record_once

@@ -17,13 +17,25 @@ import logging
 import re
 import textwrap
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import attrs
 import msgspec
+
+from talkwire import FunctionCall, LocalProtocolError
 
 __all__ = ["Tool", "Tools", "tool"]
 
@@ -246,6 +258,23 @@ class Tools:
             _log.warning("tool call %r: %s", name[:64], words.partition(":")[0])
             speakable = words.encode(errors="replace").decode()  # a lone surrogate is not JSON
             return msgspec.json.encode({"error": speakable}).decode()
+
+    async def respond(self, connection: Connection, call: FunctionCall) -> None:
+        """Run a call of the model's and send its answer, unless the session ended meanwhile.
+
+        For a task of its own (`TaskGroup.create_task`), so that a slow tool holds up nothing.
+        """
+        output = await self.answer(call.name, call.arguments)
+        try:
+            await connection.send_function_result(call.call_id, output)
+        except LocalProtocolError as error:
+            _log.info("tool %r answered too late: %s", call.name[:64], error)
+
+
+class Connection(Protocol):
+    """Where an answer goes: the drivers' connections have this."""
+
+    async def send_function_result(self, call_id: str, output: str) -> str: ...
 
 
 def _read(found: Tool[..., Any], text: str) -> dict[str, Any]:

@@ -121,7 +121,16 @@ class Relay:
     None: all of them. **After every input, drain `next_frame`**; each is one message.
     """
 
-    __slots__ = ("_call", "_control", "_max_frame_bytes", "_subscribe", "_timers", "hop", "session")
+    __slots__ = (
+        "_call",
+        "_control",
+        "_max_frame_bytes",
+        "_subscribe",
+        "_timers",
+        "call_id",
+        "hop",
+        "session",
+    )
 
     def __init__(
         self,
@@ -133,6 +142,8 @@ class Relay:
     ) -> None:
         self.session = session
         self.hop = Hop.WAITING
+        self.call_id: str | None = None
+        """The call's id as the page reports it: a claim (S10)."""
         self._subscribe = None if subscribe is None else sorted({*subscribe, *session.needs()})
         self._max_frame_bytes = max_frame_bytes
         self._call: JsonObject | None = None
@@ -274,6 +285,7 @@ class Relay:
 
     def _ready(self, event: PageReady, now: float) -> Sequence[Event | PageEvent]:
         self._timers.run(Timer.READY, False, now)
+        self.call_id = event.call_id
         return [event]
 
     def _text(self, event: PageText, now: float) -> Sequence[Event | PageEvent]:

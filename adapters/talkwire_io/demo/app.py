@@ -1,0 +1,109 @@
+"""The demo's web application: a page, and one voice session with tools behind it."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from attrs import frozen
+from quart import Quart, Response
+
+from talkwire import FunctionCall, JsonObject, PageText
+
+from ..openai import OpenAI, ServiceError, ServiceUnreachable
+from ..quart import blueprint, connect
+from .tools import EXAMPLES, TOOLS
+
+PAGE = Path(__file__).parent / "page"
+SETTINGS: JsonObject = {
+    "instructions": "You are a friendly guide to a demo. Answer in one or two short sentences. "
+    "Use the tools for weather, timers and the time.",
+    "tools": TOOLS.definitions,
+    "audio": {
+        "input": {
+            "transcription": {"model": "gpt-4o-mini-transcribe"},
+            "turn_detection": {"type": "server_vad", "silence_duration_ms": 500},
+        },
+        "output": {"voice": "marin"},
+    },
+}
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; media-src 'self' blob: mediastream:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "microphone=(self)",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Demo:
+    """What the demo talks to, and what its page says about that."""
+
+    service: OpenAI
+    model: str
+    name: str
+    calls_url: str | None = None
+    brain_notice: str | None = None
+    voice_ok: bool = True
+    voice_message: str | None = None
+
+    def status(self) -> JsonObject:
+        """The page's notices; the shape `page.js` reads."""
+        tools = [{key: tool[key] for key in ("name", "description")} for tool in TOOLS.definitions]
+        return {
+            "service": self.name,
+            "brain": self.brain_notice,
+            "voice": {"ok": self.voice_ok, "message": self.voice_message},
+            "tools": tools,
+            "try": list(EXAMPLES),
+        }
+
+
+def create_app(demo: Demo) -> Quart:
+    """The page at `/`, its files under `/page`, its websocket at `/talk`."""
+    app = Quart(__name__, static_folder=str(PAGE), static_url_path="/page")
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
+    app.register_blueprint(blueprint)
+
+    @app.get("/")
+    async def index() -> Response:
+        return await app.send_static_file("index.html")
+
+    @app.get("/demo/status")
+    async def status() -> JsonObject:
+        return demo.status()
+
+    @app.websocket("/talk")
+    async def talk() -> None:
+        try:
+            await _talk(demo)
+        except* (ServiceError, ServiceUnreachable) as refusals:
+            for refusal in refusals.exceptions:
+                _log.error("%s", refusal)
+
+    @app.after_request
+    async def secure(response: Response) -> Response:
+        for name, value in _SECURITY.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return app
+
+
+async def _talk(demo: Demo) -> None:
+    """One call: run the model's tools, pass on what the user types."""
+    async with (
+        connect(demo.service, SETTINGS, model=demo.model, calls_url=demo.calls_url) as call,
+        asyncio.TaskGroup() as running,
+    ):
+        async for event in call:
+            match event:
+                case FunctionCall():
+                    running.create_task(TOOLS.respond(call, event))
+                case PageText():
+                    await call.cancel()
+                    await call.send_text(event.text)
+                case _:
+                    pass

@@ -1,0 +1,89 @@
+"""Serve the demo: the local service in the same process by default, so that it needs no key."""
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+
+from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
+from hypercorn.config import Config
+from quart import Quart
+
+from ..local.blueprint import realtime_blueprint
+from ..local.calls import Calls
+from ..local.voice import DEMO_BRAIN_NOTICE, MissingVoice, RuleBrain, load_voice
+from ..openai import OpenAI
+from .app import Demo, create_app
+
+# Long enough for a goodbye over the open websockets, short enough for somebody who pressed ^C.
+_GOODBYE_SECONDS = 0.3
+_CALLS_PATH = "/v1/realtime/calls"
+
+
+async def serve_demo(
+    listener: socket.socket, *, openai: OpenAI | None, model: str, started: float
+) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM. `openai` None: the local service.
+
+    `started` is when the command began (seconds, `time.monotonic`), to say how long it took.
+    Raises VoiceError when a model file is not what it should be.
+    """
+    host, port = listener.getsockname()[:2]
+    if openai is None:
+        print("Loading the offline voice …", flush=True)
+        app = await _local_app(f"http://{_reachable(host)}:{port}/v1", model)
+    else:
+        app = create_app(Demo(service=openai, model=model, name="openai"))
+        app.after_serving(openai.aclose)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.graceful_timeout = _GOODBYE_SECONDS
+    config.errorlog = None
+
+    @app.before_serving
+    async def announce() -> None:
+        took = time.monotonic() - started
+        print(f"talkwire demo: http://{_shown(host)}:{port}  (ready in {took:.1f} s, ^C ends it)")
+        sys.stdout.flush()
+
+    await serve(app, config, shutdown_trigger=_stop_signal().wait)
+
+
+async def _local_app(base_url: str, model: str) -> Quart:
+    voice = await asyncio.to_thread(load_voice)
+    calls = Calls(voice, RuleBrain())
+    missing = isinstance(voice, MissingVoice)
+    service = OpenAI("local", base_url=base_url)
+    demo = Demo(
+        service=service,
+        model=model,
+        name="local",
+        calls_url=_CALLS_PATH,
+        brain_notice=DEMO_BRAIN_NOTICE,
+        voice_ok=not missing,
+        voice_message=voice.hint if isinstance(voice, MissingVoice) else None,
+    )
+    if isinstance(voice, MissingVoice):
+        print(f"No voice, typed text only. {voice.hint}")
+    app = create_app(demo)
+    app.register_blueprint(realtime_blueprint(calls))
+    app.after_serving(service.aclose)
+    return app
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _reachable(host: str) -> str:
+    """An address this process can reach itself at."""
+    return "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host
+
+
+def _shown(host: str) -> str:
+    return "localhost" if host in ("0.0.0.0", "127.0.0.1") else _reachable(host)
