@@ -571,3 +571,16 @@ def test_sound_held_back_by_the_browser_is_told_and_can_be_tried_again(visiting:
         assert seen(page, "notices")[0]["code"] == "playback_blocked"
         page.evaluate("call.play()")
         assert len(seen(page, "notices")) == 1
+
+
+def test_a_service_that_falls_silent_is_waited_for_and_the_call_heals(visiting: Visit) -> None:
+    there = StandIn()
+    with visiting(there) as page:
+        connected(page, audio=False)
+        there.freeze(8.0)  # the browser misses it after five seconds or so
+        wait_for_state(page, "reconnecting")
+        wait_for_state(page, "listening")
+        page.evaluate("call.sendText('are you there?')")
+        while (control := there.control())["type"] != "talkwire.text":
+            pass
+        assert control["text"] == "are you there?"

@@ -13,6 +13,7 @@ import math
 import queue
 import struct
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Self
@@ -133,20 +134,24 @@ class StandIn:
 
     def say(self, *frames: Frame | str | bytes) -> None:
         """Send frames from the service, in this order; a text or bytes goes as it is."""
-        self._run(self._say(frames))
+        self.run(self.emit(frames))
 
     def tell(self, message: str) -> None:
         """Send one message from the backend, as it is."""
-        self._run(self._outbox.put(message))
+        self.run(self.outbox.put(message))
 
     def hang_up(self) -> None:
         """The service closes its side of the call."""
         assert self._peer
-        self._run(self._peer.close())
+        self.run(self._peer.close())
 
     def leave(self) -> None:
         """The backend drops the websocket without a word."""
-        self._run(self._outbox.put(None))
+        self.run(self.outbox.put(None))
+
+    def freeze(self, seconds: float) -> None:
+        """Everything stands still, but nothing is gone."""
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def stop(self) -> None:
         """Server and all are gone."""
@@ -164,7 +169,7 @@ class StandIn:
 
     # -- the wire
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -173,7 +178,7 @@ class StandIn:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _say(self, frames: tuple[Frame | str | bytes, ...]) -> None:
+    async def emit(self, frames: tuple[Frame | str | bytes, ...]) -> None:
         assert self._channel
         for frame in frames:
             self._channel.send(json.dumps(frame) if isinstance(frame, dict) else frame)
@@ -181,7 +186,7 @@ class StandIn:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._outbox: asyncio.Queue[str | None] = asyncio.Queue()
+        self.outbox: asyncio.Queue[str | None] = asyncio.Queue()
         config = Config()
         config.bind = ["127.0.0.1:0"]
         config.graceful_timeout = 0.2
@@ -243,7 +248,7 @@ class StandIn:
             await websocket.send(first)
         listening = asyncio.ensure_future(self._listen())
         try:
-            while (message := await self._outbox.get()) is not None:
+            while (message := await self.outbox.get()) is not None:
                 await websocket.send(message)
         finally:
             listening.cancel()
@@ -285,7 +290,7 @@ class StandIn:
     async def _take(self, event: Frame) -> None:
         self.events.put(event)
         if event["type"] == "session.update":
-            await self._say(({"type": "session.updated", "session": event["session"]},))
+            await self.emit(({"type": "session.updated", "session": event["session"]},))
         if self.on_event:
             await self.on_event(event)
 
