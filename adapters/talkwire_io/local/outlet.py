@@ -1,0 +1,56 @@
+"""The way out of a call, as the conductor sees it: frames to send, and a mouth."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Piece:
+    """A stretch of a reply's sound, ready to leave."""
+
+    duration_ms: int
+    pcm: bytes = attrs.field(default=b"", repr=False)
+    """What a track plays; empty on a websocket."""
+    audio: str = attrs.field(default="", repr=False)
+    """Base64 for `output_audio.delta`; empty on WebRTC, where sound travels in the track."""
+
+
+class Outlet(Protocol):
+    """A data channel with a track, or a websocket that carries both."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the other side can hear anything."""
+        ...
+
+    def send(self, frame: str) -> None:
+        """Queue a frame; nothing happens when the other side is gone."""
+        ...
+
+    def cut(self, pcm: bytes, rate: int) -> list[Piece]:
+        """Make a sound (s16le mono, `rate` Hz) ready to leave. Blocking; in a worker thread."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until the next sentence is due."""
+        ...
+
+    def play(self, response_id: str, piece: Piece) -> None:
+        """Add to what this response says."""
+        ...
+
+    def finish(self, response_id: str) -> None:
+        """Say that this response has no more to play."""
+        ...
+
+    def clear(self, response_id: str) -> None:
+        """Throw away what was not yet played."""
+        ...
+
+    @property
+    def played_ms(self) -> int | None:
+        """How much of the response now playing was played, where that is known."""
+        ...

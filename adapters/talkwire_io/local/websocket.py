@@ -1,0 +1,73 @@
+"""The service's end of a plain websocket: frames both ways, and audio in them as base64."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+
+from talkwire_io.local.conductor import Conductor
+from talkwire_io.local.outlet import Piece
+from talkwire_io.local.pcm import WireFormat, resample
+
+_PIECE_MS = 100
+# A client that stopped reading: minutes of audio.
+_MAX_WAITING = 16 * 1024 * 1024
+
+
+class Line:
+    """An `Outlet` over a websocket. What was played only the client knows."""
+
+    speaks = True
+    played_ms: int | None = None
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._frames: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting = 0
+
+    async def read(self, receive: Callable[[], Awaitable[str | bytes]]) -> None:
+        """Take what the client sends, no faster than its audio can be heard."""
+        while True:
+            self._conductor.receive(await receive())
+            await self._conductor.caught_up()
+
+    async def write(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send what there is, as fast as the client takes it."""
+        while True:
+            frame = await self._frames.get()
+            await send(frame)
+            self._waiting -= len(frame)
+
+    def send(self, frame: str) -> None:
+        """Queue a frame; a client that does not read is hung up on."""
+        self._waiting += len(frame)
+        if self._waiting > _MAX_WAITING:
+            self._conductor.end("the client stopped reading")
+            return
+        self._frames.put_nowait(frame)
+
+    def cut(self, pcm: bytes, rate: int) -> list[Piece]:
+        """Write a sound in the session's output format, in pieces of 100 ms."""
+        format = WireFormat(self._conductor.service.session["audio"]["output"]["format"])
+        data = format.encode(resample(pcm, rate, format.rate))
+        size = _PIECE_MS * format.bytes_per_ms
+        return [
+            Piece(
+                duration_ms=len(part) // format.bytes_per_ms,
+                audio=base64.b64encode(part).decode(),
+            )
+            for part in (data[start : start + size] for start in range(0, len(data), size))
+        ]
+
+    async def room(self) -> None:
+        """Return at once: the client keeps what it cannot play yet."""
+
+    def play(self, response_id: str, piece: Piece) -> None:
+        """Do nothing: the sound is in the `output_audio.delta` that the service writes."""
+
+    def finish(self, response_id: str) -> None:
+        """Do nothing: the end of playback is the client's to know."""
+
+    def clear(self, response_id: str) -> None:
+        """Do nothing: there is no output buffer here."""
