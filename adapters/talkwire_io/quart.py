@@ -9,7 +9,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from quart import Blueprint, Quart, Response, Websocket, abort, websocket
@@ -93,9 +93,9 @@ class PageTransport:
 
 @asynccontextmanager
 async def connect(
-    service: OpenAI,
     settings: JsonObject,
     *,
+    service: OpenAI | None = None,
     model: str = "gpt-realtime",
     subscribe: Iterable[str] | None = None,
     calls_url: str | None = None,
@@ -103,7 +103,8 @@ async def connect(
 ) -> AsyncGenerator[Connection]:
     """One call for the page behind the current websocket, opened with an ephemeral key.
 
-    `settings` is the session's configuration (§1.6), `subscribe` the event types to receive
+    `settings` is the session's configuration (§1.6), `service` who answers (None: OpenAI, with
+    OPENAI_API_KEY and OPENAI_BASE_URL from the environment), `subscribe` the event types to receive
     beside those the session needs (None: all), `calls_url` where the page posts its offer
     (None: at the service), `origins` who may connect (None: pages of this same host; S1).
     Leaving the block, also because the page has gone, hangs the call up.
@@ -117,18 +118,27 @@ async def connect(
     session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
     session.session_update(settings, now=now)
     relay = Relay(session, subscribe=subscribe, now=now)
-    async with Connection(relay, PageTransport()) as connection:
-        try:
-            secret = await service.client_secret({"type": "realtime", "model": model, **settings})
-        except (ServiceError, ServiceUnreachable) as error:
-            relay.close("service_refused", _for_the_page(error), now=now)
-            raise
-        relay.open_call(calls_url or service.calls_url, secret.value.reveal(), now=now)
+    async with (
+        OpenAI.from_env() if service is None else nullcontext(service) as caller,
+        Connection(relay, PageTransport()) as connection,
+    ):
+        key = await _client_secret(caller, relay, {"type": "realtime", "model": model, **settings})
+        relay.open_call(calls_url or caller.calls_url, key, now=now)
         await connection.flush()
         try:
             yield connection
         finally:
-            await _hang_up(service, relay.call_id)
+            await _hang_up(caller, relay.call_id)
+
+
+async def _client_secret(service: OpenAI, relay: Relay, session: JsonObject) -> str:
+    """An ephemeral key for the page; without one the page is told before we raise."""
+    try:
+        return (await service.client_secret(session)).value.reveal()
+    except (ServiceError, ServiceUnreachable) as error:
+        now = asyncio.get_running_loop().time()
+        relay.close("service_refused", _for_the_page(error), now=now)
+        raise
 
 
 def _may_connect(origin: str | None, origins: Container[str] | None) -> bool:

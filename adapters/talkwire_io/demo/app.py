@@ -95,7 +95,7 @@ def create_app(demo: Demo) -> Quart:
 async def _talk(demo: Demo) -> None:
     """One call: run the model's tools, pass on what the user types."""
     async with (
-        connect(demo.service, SETTINGS, model=demo.model, calls_url=demo.calls_url) as call,
+        connect(SETTINGS, service=demo.service, model=demo.model, calls_url=demo.calls_url) as call,
         asyncio.TaskGroup() as running,
     ):
         async for event in call:

@@ -37,7 +37,7 @@ async def serve_demo(
         app = create_app(Demo(service=openai, model=model, name="openai"))
         app.after_serving(openai.aclose)
     config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{listener.detach()}"]  # the server closes it
     config.graceful_timeout = _GOODBYE_SECONDS
     config.errorlog = None
 

@@ -22,16 +22,16 @@ def get_weather(city: Annotated[str, "The city, e.g. Rome"]) -> dict[str, object
 @tool
 def set_timer(
     minutes: Annotated[int, msgspec.Meta(ge=1, le=600, description="How many minutes")],
-) -> dict[str, object]:
+) -> str:
     """Set a timer for a number of minutes."""
     rings = datetime.datetime.now() + datetime.timedelta(minutes=minutes)
-    return {"minutes": minutes, "rings_at": rings.strftime("%H:%M")}
+    return f"The timer for {minutes} minutes is set. It rings at {rings.strftime('%H:%M')}."
 
 
 @tool
-def get_time() -> dict[str, object]:
+def get_time() -> str:
     """Tell the current time on the server."""
-    return {"time": datetime.datetime.now().strftime("%H:%M")}
+    return f"It is {datetime.datetime.now().strftime('%H:%M')}."
 
 
 TOOLS = Tools([get_weather, set_timer, get_time])
