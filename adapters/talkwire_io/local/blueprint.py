@@ -51,8 +51,10 @@ def realtime_blueprint(
         ("/v1/realtime/calls", views.open_call),
         ("/v1/realtime/calls/<call_id>/hangup", views.hangup),
     ):
-        blueprint.add_url_rule(path, view.__name__, view, methods=["POST"])
-        # Not Quart's own answer to OPTIONS: that one is a 200 with a body type.
+        # Not Quart's own answer to OPTIONS: OpenAI's is a 204, and a preflight has no body.
+        blueprint.add_url_rule(
+            path, view.__name__, view, methods=["POST"], provide_automatic_options=False
+        )
         blueprint.add_url_rule(path, f"{view.__name__}_options", _preflight, methods=["OPTIONS"])
     blueprint.websocket("/v1/realtime")(views.converse)
     blueprint.register_error_handler(ProblemError, _refuse)

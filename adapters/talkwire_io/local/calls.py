@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
 import attrs
@@ -65,6 +65,9 @@ class Calls:
     def full(self) -> bool:
         """Whether no call can be added now."""
         return self._closed or len(self._calls) >= self._max_calls
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._calls))
 
     def __contains__(self, call_id: object) -> bool:
         return call_id in self._calls
