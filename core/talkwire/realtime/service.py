@@ -234,7 +234,8 @@ class Service:
         if found := self._open("audio", response_id):
             response, message = found
             if not message.modality.speaks or duration_ms < 0:
-                raise LocalProtocolError(f"audio of {duration_ms} ms: not in a written message")
+                kind = f"{duration_ms} ms into a {message.modality.part} message"
+                raise LocalProtocolError(f"audio is not legal: {kind} of {response_id}")
             self._books.floor.say_audio(response, message, audio, duration_ms)
         return []
 

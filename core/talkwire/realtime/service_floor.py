@@ -48,11 +48,15 @@ class Floor:
                 f"Conversation already has an active response in progress: {self.active}. "
                 "Wait until the response is finished before creating a new one.",
             )
+        self._move(GateInput.CREATED)
 
     def open(
         self, session: JsonObject, options: JsonObject, items: tuple[JsonObject, ...] | None
     ) -> EngineRequest:
-        """Begin a response; `items` is its input, None the whole default conversation."""
+        """Begin a response that the gate let in, or one outside the conversation.
+
+        `items` is its input, None the whole default conversation.
+        """
         response_id = self._outbox.ids("resp")
         out_of_band = options.get("conversation") == "none"
         shown = new_response(
@@ -64,7 +68,6 @@ class Floor:
         response = Response(shown, self._outbox, self._conversation)
         self.running[response_id] = response
         if not out_of_band:
-            self._move(GateInput.CREATED)
             self.active = response_id
         self._outbox.say("response.created", response=shown)
         return ResponseRequested(
@@ -79,9 +82,7 @@ class Floor:
     def answer_turn(self, session: JsonObject) -> list[EngineRequest]:
         """Respond to a committed turn by itself; not while another response is active (§1.6)."""
         self._move(GateInput.COMMITTED)
-        if GateInput.CREATED not in GATES[self._gate]:
-            return []
-        return [self.open(session, {}, None)]
+        return [self.open(session, {}, None)] if self._move(GateInput.CREATED) else []
 
     def say_audio(self, response: Response, message: Message, audio: str, ms: int) -> None:
         """Send or play audio of an open message, and count it."""
