@@ -178,8 +178,10 @@ def test_order_is_that_of_the_conversation_not_of_arrival(
             added(item("one", "user", content=[{"type": "input_text", "text": "first"}]), None),
             added(item("two", "user"), "one"),
             words(kind + "completed", "two", transcript="second"),
+            added(item("x", "user", content=[{"type": "input_text", "text": "between"}]), "one"),
         )
-        expect(captions(page)).to_have_text([re.compile(n) for n in ("first", "second", "third")])
+        said = ("first", "between", "second", "third")
+        expect(captions(page)).to_have_text([re.compile(words) for words in said])
 
 
 @pytest.mark.parametrize(

@@ -548,6 +548,25 @@ def test_hanging_up_while_the_call_opens_leaves_nothing_behind(visiting: Visit) 
         assert wait_for_state(page, "closed")["code"] == "hangup"
 
 
+def test_a_microphone_allowed_after_hanging_up_is_let_go(visiting: Visit) -> None:
+    there = StandIn()
+    with visiting(there) as page:
+        page.evaluate("""() => {
+            const devices = navigator.mediaDevices, real = devices.getUserMedia.bind(devices);
+            devices.getUserMedia = async wanted => {
+                globalThis.asked = true;
+                await new Promise(allow => { globalThis.allow = allow; });
+                return globalThis.stream = await real(wanted);
+            };
+        }""")
+        connect(page)
+        page.wait_for_function("globalThis.asked")
+        page.evaluate("() => { call.close(); allow(); }")
+        page.wait_for_function("globalThis.stream")
+        page.wait_for_function("stream.getTracks().every(track => track.readyState === 'ended')")
+        assert page.evaluate("call.microphone") is None
+
+
 def test_a_browser_without_webrtc_is_told_so(visiting: Visit) -> None:
     there = StandIn()
     with visiting(there) as page:
