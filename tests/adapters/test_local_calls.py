@@ -124,12 +124,13 @@ def test_speaking_over_a_reply_silences_it_and_is_answered() -> None:
             await caller.connect(local)
             clock = asyncio.get_running_loop().time
             caller.say(tone(400))
+            asked = await caller.wait_for("input_audio_buffer.speech_started")
             await caller.hear(is_loud)
             await asyncio.sleep(0.5)  # the reply lasts 4 s
             spoke_at = clock()
             caller.say(tone(400))
             started = await caller.wait_for("input_audio_buffer.speech_started")
-            assert started["audio_start_ms"] > 0
+            assert started["audio_start_ms"] > asked["audio_start_ms"] + 900
             quiet_at = await caller.hear(is_silent)
             assert quiet_at - spoke_at < 1.0
             done = await caller.wait_until(
@@ -430,6 +431,22 @@ def test_calls_do_not_hear_each_other() -> None:
             await one.wait_for("output_audio_buffer.stopped")
             assert other.types == ["session.created"]
             assert not any(is_loud(loud) for _, loud in other.heard)
+
+    run(main())
+
+
+def test_a_page_with_a_camera_gets_audio_only() -> None:
+    async def main() -> None:
+        caller = Page()
+        caller.pc.addTransceiver("video", "sendrecv")
+        try:
+            async with local_service(Calls(scripted_voice(), Parrot())) as local:
+                await caller.connect(local)
+                caller.type_text("Hello?")
+                await caller.hear(is_loud)
+                assert caller.pc.getTransceivers()[1].currentDirection == "inactive"
+        finally:
+            await caller.close()
 
     run(main())
 

@@ -194,6 +194,32 @@ def test_a_refused_key_is_told_before_the_websocket_opens(
     run(main())
 
 
+@pytest.mark.parametrize("query", ["?call_id=rtc_1", "?intent=transcription"])
+def test_sessions_of_a_kind_that_is_not_served_are_refused(query: str) -> None:
+    async def main() -> None:
+        async with local_service(Calls(MISSING, Parrot())) as local:
+            with pytest.raises(InvalidStatus) as refused:
+                async with client(local, query):
+                    pass
+            assert refused.value.response.status_code == 400
+
+    run(main())
+
+
+def test_a_client_that_is_gone_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        calls = Calls(scripted_voice(), Parrot(lambda _: [Say("la " * 10_000)]))
+        async with local_service(calls) as local:
+            async with client(local) as caller:
+                await caller.type_text("Sing.")
+                await caller.wait_for("response.output_audio.delta")
+                (call_id,) = local.calls
+            await asyncio.wait_for(local.calls.ended(call_id), 2)
+            assert len(local.calls) == 0
+
+    run(main())
+
+
 def test_websockets_count_as_lines() -> None:
     async def main() -> None:
         async with local_service(Calls(MISSING, Parrot(), max_calls=1)) as local:

@@ -23,6 +23,7 @@ View = Callable[..., Awaitable[Any]]
 _MAX_SDP = 256 * 1024
 _KEY_PROTOCOL = "openai-insecure-api-key."
 _GOING_AWAY = 1001
+_TRY_AGAIN_LATER = 1013
 _json_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -114,6 +115,11 @@ class _Views:
 
     async def converse(self) -> None:
         """Carry a call over a websocket."""
+        for name in ("call_id", "intent"):
+            if name in websocket.args:
+                # Better than a new conversation in silence.
+                words = f"This service has no '{name}' sessions."
+                raise ProblemError(400, words, code="unknown_parameter", param=name)
         offered = websocket.requested_subprotocols
         session = self._session(_websocket_key(offered))
         if model := websocket.args.get("model"):
@@ -124,8 +130,12 @@ class _Views:
             raise ProblemError(503, words, code="too_many_calls")
         protocol = "realtime" if "realtime" in offered else None
         await websocket.accept(subprotocol=protocol)  # pyright: ignore[reportUnknownMemberType]
-        await self._calls.converse(session, websocket.receive, websocket.send)
-        await websocket.close(_GOING_AWAY)
+        try:
+            await self._calls.converse(session, websocket.receive, websocket.send)
+        except FullError:
+            await websocket.close(_TRY_AGAIN_LATER)  # the last line was taken meanwhile
+        else:
+            await websocket.close(_GOING_AWAY)
 
     async def _offer(self, key: str) -> tuple[str, Session]:
         """The SDP and the session it asks for, from either kind of body."""

@@ -7,8 +7,9 @@ runs in the engine's threads. All tasks of a call live in the one group that `ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from functools import partial
 from typing import Any
 
@@ -72,13 +73,16 @@ class Conductor:
                 self._start(companion)
             if self._ear is not None:
                 self._start(self._listen())
-            self._drain()
-            for frame in self._early:
-                self.receive(frame)
-            await self._ended.wait()
-            self._move(self.service.receive_close(now=_now()))
-            for task in self._tasks:
-                task.cancel()
+            try:
+                self._drain()
+                for frame in self._early:
+                    self.receive(frame)
+                await self._ended.wait()
+            finally:
+                self.end("the other side is gone")
+                self._move(self.service.receive_close(now=_now()))
+                for task in self._tasks:
+                    task.cancel()
 
     def end(self, reason: str) -> None:
         """End the call; the first reason given is kept."""
@@ -101,7 +105,8 @@ class Conductor:
             self._early.append(frame)
         elif not self.ended:
             played_ms = self._outlet.played_ms
-            self._move(self.service.receive(frame, now=_now(), played_ms=played_ms))
+            with self._contained("a client event"):
+                self._move(self.service.receive(frame, now=_now(), played_ms=played_ms))
 
     def hear(self, frames: list[AudioFrame]) -> None:
         """Take sound from an incoming track."""
@@ -124,7 +129,16 @@ class Conductor:
     def drained(self, response_id: str) -> None:
         """Take the news that a response was heard to its end."""
         if not self.ended:
-            self._move(self.service.playback_stopped(response_id, now=_now()))
+            with self._contained("the end of a playback"):
+                self._move(self.service.playback_stopped(response_id, now=_now()))
+
+    @contextlib.contextmanager
+    def _contained(self, what: str) -> Generator[None, None, None]:
+        """Log a mistake of ours instead of raising it into aiortc, whose transport would stop."""
+        try:
+            yield
+        except Exception:
+            _log.exception("%s could not be handled", what)
 
     # The service's requests.
 

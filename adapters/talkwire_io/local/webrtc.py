@@ -11,6 +11,7 @@ from aiortc import (
     RTCConfiguration,
     RTCDataChannel,
     RTCPeerConnection,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -73,7 +74,7 @@ class Peer:
         """
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-            self._arrange()
+            audio = self._arrange()
             await self._pc.setLocalDescription(await self._pc.createAnswer())
         except OfferError:
             raise
@@ -86,10 +87,10 @@ class Peer:
                 "This host has no network interface but loopback, so WebRTC cannot connect here. "
                 "Connect it to a network, or use the websocket."
             )
-        self._speaks = "send" in (self._pc.getTransceivers()[0].currentDirection or "")
+        self._speaks = "send" in (audio.currentDirection or "")
         return answer
 
-    def _arrange(self) -> None:
+    def _arrange(self) -> RTCRtpTransceiver:
         """One audio line each way and the data channel; every other line is declined."""
         audio = [each for each in self._pc.getTransceivers() if each.kind == "audio"]
         if not audio:
@@ -101,6 +102,7 @@ class Peer:
                 # A track that nobody reads would be decoded and kept for the whole call.
                 other.direction = "inactive"
         self._pc.addTrack(SpeakerTrack(self._playlist))
+        return audio[0]
 
     async def listen(self, on_sound: Callable[[list[AudioFrame]], None]) -> None:
         """Pass on the caller's audio, some frames at a time, until the track ends."""
