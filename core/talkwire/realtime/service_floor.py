@@ -82,7 +82,10 @@ class Floor:
     def answer_turn(self, session: JsonObject) -> list[EngineRequest]:
         """Respond to a committed turn by itself; not while another response is active (§1.6)."""
         self._move(GateInput.COMMITTED)
-        return [self.open(session, {}, None)] if self._move(GateInput.CREATED) else []
+        if self._gate is not Gate.SERVER_EXPECTED:
+            return []
+        self._move(GateInput.CREATED)
+        return [self.open(session, {}, None)]
 
     def say_audio(self, response: Response, message: Message, audio: str, ms: int) -> None:
         """Send or play audio of an open message, and count it."""
