@@ -14,7 +14,9 @@ _NAME, _CHOICE, _TEXT = 3.0, 2.0, 1.0
 # One word that is in one tool's description alone is reason enough; anything less is a guess.
 _ENOUGH = 1.0
 _OPENING = 1.0
-# "Is the light on?" and "Turn the light on" share their words with both get_light and set_light.
+# "Is the light on?" and "Turn the light on" share their words with both get_light and set_light,
+# and only set_light lists the rooms: being asked has to weigh more than a choice that was named.
+_FITTING, _TIE = 2.5, 0.1
 _ASKING = frozenset("what whats what's which who how is are does do did when where any".split())
 _READING = frozenset("get read query list check find look lookup search show is has fetch".split())
 
@@ -50,17 +52,20 @@ def read_tools(tools: Sequence[Mapping[str, Any]]) -> list[Tool]:
 def best_tool(tools: Sequence[Tool], utterance: str) -> Tool | None:
     """Return the tool the utterance is about, None when it is about none of them."""
     heard = keywords(utterance)
-    opening = next((stem(word) for word in words(utterance)[:1] if stem(word) in heard), "")
-    asking = not _ASKING.isdisjoint(words(utterance)[:1])
-    scores = [_score(tool, heard, tools) for tool in tools]
-    for place, tool in enumerate(tools):
+    first = words(utterance)[:1]
+    opening = frozenset(map(stem, first)) & heard
+    asking = not _ASKING.isdisjoint(first)
+    best, most = None, 0.0
+    for tool in tools:
+        score = _score(tool, heard, tools)
         # "Text Bob that ...": an order begins with what is to be done.
-        scores[place] += _OPENING if scores[place] and opening and _weight(tool, opening) else 0
-    best = max(scores, default=0.0)
-    if best < _ENOUGH:
-        return None
-    equals = [tool for tool, score in zip(tools, scores, strict=True) if score == best]
-    return next((tool for tool in equals if tool.reads == asking), equals[0])
+        score += _OPENING * any(_weight(tool, word) for word in opening)
+        if score < _ENOUGH:
+            continue
+        score += _FITTING if asking and tool.reads else _TIE * (asking == tool.reads)
+        if score > most:
+            best, most = tool, score
+    return best
 
 
 def _score(tool: Tool, heard: frozenset[str], tools: Sequence[Tool]) -> float:
