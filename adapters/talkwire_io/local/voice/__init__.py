@@ -19,7 +19,13 @@ from talkwire_io.local.voice.interfaces import (
     VoiceActivityDetector,
     VoiceError,
 )
-from talkwire_io.local.voice.loading import INSTALL_COMMAND, MissingVoice, Voice, load_voice
+from talkwire_io.local.voice.loading import (
+    INSTALL_COMMAND,
+    MissingVoice,
+    Voice,
+    load_voice,
+    missing_voice,
+)
 
 __all__ = [
     "DEMO_BRAIN_NOTICE",
@@ -40,4 +46,5 @@ __all__ = [
     "VoiceActivityDetector",
     "VoiceError",
     "load_voice",
+    "missing_voice",
 ]

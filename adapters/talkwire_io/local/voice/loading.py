@@ -41,6 +41,12 @@ class MissingVoice:
     """One or two sentences for a person, with the command that gets them."""
 
 
+def missing_voice() -> MissingVoice | None:
+    """Say what `load_voice()` would miss, without loading a model. Imports the packages: 0.5 s."""
+    problems = dict(_import_problems())
+    return MissingVoice(missing=tuple(problems), hint=_hint(problems)) if problems else None
+
+
 def load_voice() -> Voice | MissingVoice:
     """Load every model and run each once, so that the first turn is as quick as the others.
 
@@ -48,10 +54,8 @@ def load_voice() -> Voice | MissingVoice:
     result. Returns MissingVoice when a package is missing; raises VoiceError naming the file when
     a model is not the one this version was tried with. Never touches the network.
     """
-    problems = dict(_import_problems())
-    if problems:
-        missing = tuple(problems)
-        return MissingVoice(missing=missing, hint=_hint(problems))
+    if missing := missing_voice():
+        return missing
     # Not at the top: these modules import numpy, and the rest of the package works without it.
     from talkwire_io.local.voice import hibari, silero, whisper
 
