@@ -8,8 +8,8 @@ mends both, and serves the page's module.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from quart import Blueprint, Quart, Response, Websocket, abort, websocket
@@ -19,7 +19,7 @@ from talkwire import RELAY, JsonObject, Relay, Session, counter
 
 from .asyncio import Connection
 from .browser import static_path
-from .openai import OpenAI, ServiceError, ServiceUnreachable
+from .openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
 from .transport import TransportClosed
 
 QUEUED_MESSAGES = 64
@@ -109,8 +109,9 @@ async def connect(
     (None: at the service), `origins` who may connect (None: pages of this same host; S1).
     Leaving the block, also because the page has gone, hangs the call up.
 
-    Raises ServiceError or ServiceUnreachable when the service gives no key; the page has been
-    told by then. A page of another origin gets 403 before the websocket is accepted.
+    Raises MissingKey, ServiceError or ServiceUnreachable when there is no ephemeral key to be
+    had; the page has been told by then. A page of another origin gets 403 before the websocket
+    is accepted.
     """
     if not _may_connect(websocket.headers.get("Origin"), origins):
         abort(403)
@@ -118,24 +119,25 @@ async def connect(
     session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
     session.session_update(settings, now=now)
     relay = Relay(session, subscribe=subscribe, now=now)
-    async with (
-        OpenAI.from_env() if service is None else nullcontext(service) as caller,
-        Connection(relay, PageTransport()) as connection,
-    ):
-        key = await _client_secret(caller, relay, {"type": "realtime", "model": model, **settings})
-        relay.open_call(calls_url or caller.calls_url, key, now=now)
+    async with Connection(relay, PageTransport()) as connection, AsyncExitStack() as stack:
+        with _telling(relay):
+            if service is None:
+                service = await stack.enter_async_context(OpenAI.from_env())
+            secret = await service.client_secret({"type": "realtime", "model": model, **settings})
+        relay.open_call(calls_url or service.calls_url, secret.value.reveal(), now=now)
         await connection.flush()
         try:
             yield connection
         finally:
-            await _hang_up(caller, relay.call_id)
+            await _hang_up(service, relay.call_id)
 
 
-async def _client_secret(service: OpenAI, relay: Relay, session: JsonObject) -> str:
-    """An ephemeral key for the page; without one the page is told before we raise."""
+@contextmanager
+def _telling(relay: Relay) -> Iterator[None]:
+    """Without a key there is no call: the page is told before we raise."""
     try:
-        return (await service.client_secret(session)).value.reveal()
-    except (ServiceError, ServiceUnreachable) as error:
+        yield
+    except (MissingKey, ServiceError, ServiceUnreachable) as error:
         now = asyncio.get_running_loop().time()
         relay.close("service_refused", _for_the_page(error), now=now)
         raise
@@ -159,11 +161,15 @@ async def _hang_up(service: OpenAI, call_id: str | None) -> None:
         _log.info("call not hung up: %s", error)
 
 
-def _for_the_page(error: ServiceError | ServiceUnreachable) -> str:
+def _for_the_page(error: MissingKey | ServiceError | ServiceUnreachable) -> str:
     """What the user may know: the kind of trouble, not the service's own words (S13)."""
-    if isinstance(error, ServiceUnreachable):
-        return "The voice service cannot be reached."
-    return f"The voice service refused the call ({error.code or error.status})."
+    match error:
+        case MissingKey():
+            return "The server has no usable key for the voice service; its log says more."
+        case ServiceUnreachable():
+            return "The voice service cannot be reached."
+        case ServiceError():
+            return f"The voice service refused the call ({error.code or error.status})."
 
 
 blueprint = Blueprint("talkwire", __name__, static_folder=str(static_path()))

@@ -26,10 +26,12 @@ SETTINGS: JsonObject = {
         "output": {"voice": "marin"},
     },
 }
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self' blob: mediastream:; connect-src 'self' {calls}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; media-src 'self' blob: mediastream:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Permissions-Policy": "microphone=(self)",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -83,8 +85,12 @@ def create_app(demo: Demo) -> Quart:
             for refusal in refusals.exceptions:
                 _log.error("%s", refusal)
 
+    # The page posts its offer to the service: here, or where the service is.
+    policy = _POLICY.format(calls="" if demo.calls_url else demo.service.calls_url)
+
     @app.after_request
     async def secure(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = policy
         for name, value in _SECURITY.items():
             response.headers.setdefault(name, value)
         return response

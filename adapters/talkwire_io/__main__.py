@@ -1,0 +1,5 @@
+"""`python -m talkwire_io` is `talkwire`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,154 @@
+"""First light: `talkwire demo` as a person meets it, spoken to through a real browser.
+
+Real command, real Chromium, real WebRTC, real speech; the microphone plays a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from playwright.sync_api import Page, expect
+
+from support.chromium import Microphone, chromium
+from support.speech import needs_voice, write_wav
+
+pytestmark = [pytest.mark.browser, needs_voice]
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+QUESTION_AT, INTERRUPTION_AT = 2.0, 6.2  # seconds after the microphone opens
+OVER = re.compile(r"call rtc_\w+ ended")
+
+# Keeps every peer connection, to measure what arrives on it.
+KEEP_PEERS = """
+  window.peers = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...given) { super(...given); peers.push(this); }
+  };
+"""
+BYTES_HEARD = """async () => {
+  const stats = await peers[0].getStats();
+  return [...stats.values()].find((one) => one.type === "inbound-rtp")?.bytesReceived ?? 0;
+}"""
+# The loudest sample of what arrives, over two seconds.
+LOUDEST = """async () => {
+  const context = new AudioContext();
+  const track = peers[0].getReceivers()[0].track;
+  const analyser = context.createAnalyser();
+  context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+  const samples = new Float32Array(analyser.fftSize);
+  let loudest = 0;
+  for (const end = performance.now() + 2000; performance.now() < end; ) {
+    analyser.getFloatTimeDomainData(samples);
+    loudest = Math.max(loudest, ...samples.map(Math.abs));
+    await new Promise(requestAnimationFrame);
+  }
+  return loudest;
+}"""
+
+
+@frozen
+class Served:
+    """A running `talkwire demo`."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def wait_for(self, pattern: re.Pattern[str], seconds: float) -> None:
+        assert within(seconds, lambda: pattern.search(self.log.read_text())), self.log.read_text()
+
+
+def within(seconds: float, true: Callable[[], object]) -> bool:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Served]:
+    log = tmp_path / "demo.log"
+    command = [sys.executable, "-m", "talkwire_io", "demo", "--verbose", "--port", "0"]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, text=True)
+    address = re.compile(r"http://localhost:\d+")
+    assert within(60, lambda: address.search(log.read_text()) or process.poll() is not None)
+    found = address.search(log.read_text())
+    assert found, log.read_text()
+    yield Served(found[0], process, log)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) in (0, -signal.SIGKILL)
+
+
+@contextmanager
+def talking(demo: Served, microphone: Microphone, **options: Any) -> Iterator[Page]:
+    """The page, after a press on Talk."""
+    with chromium(microphone, **options) as browser:
+        page = browser.new_page()
+        page.add_init_script(KEEP_PEERS)
+        page.goto(demo.url)
+        page.get_by_role("button", name="Talk").click()
+        expect(page.get_by_role("status")).to_have_text(re.compile("Listening|microphone off"))
+        yield page
+
+
+def test_a_spoken_question_runs_a_function_and_is_answered_aloud_and_can_be_interrupted(
+    demo: Served, tmp_path: Path
+) -> None:
+    speech = [
+        ("What is the weather in Rome?", QUESTION_AT),
+        ("Set a timer for ten minutes.", INTERRUPTION_AT),
+    ]
+    microphone = tmp_path / "microphone.wav"
+    write_wav(microphone, speech, 60.0)
+    with talking(demo, microphone) as page:
+        body = page.locator("body")
+        expect(body).to_contain_text("What is the weather in Rome?", timeout=10_000)
+        expect(body).to_contain_text('get_weather(city: "Rome")')
+        expect(page.get_by_role("status")).to_have_text("Speaking", timeout=5_000)
+        before = page.evaluate(BYTES_HEARD)
+        assert page.evaluate(LOUDEST) > 0.02
+        assert page.evaluate(BYTES_HEARD) > before > 0
+
+        expect(body).to_contain_text("interrupted", timeout=10_000)
+        expect(body).to_contain_text("set_timer(minutes: 10)", timeout=10_000)
+        expect(body).to_contain_text("The timer for 10 minutes is set.", timeout=10_000)
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / "first-light.png")
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.screenshot(path=ARTIFACTS / "first-light-phone.png")
+
+
+def test_closing_the_tab_ends_the_call_on_the_server_within_two_seconds(demo: Served) -> None:
+    with talking(demo, "beeps") as page:
+        assert not OVER.search(demo.log.read_text())
+        page.close()
+        demo.wait_for(OVER, 2.0)
+
+
+def test_killing_the_server_is_shown_in_the_page_within_two_seconds(demo: Served) -> None:
+    with talking(demo, "beeps") as page:
+        os.kill(demo.process.pid, signal.SIGKILL)
+        expect(page.get_by_role("status")).to_contain_text("lost", timeout=2_000)
+
+
+def test_typed_text_is_answered_without_a_microphone(demo: Served) -> None:
+    with talking(demo, "missing") as page:
+        expect(page.locator("body")).to_contain_text("No microphone was found")
+        page.get_by_role("textbox").fill("What is the weather in Oslo?")
+        page.keyboard.press("Enter")
+        expect(page.locator("body")).to_contain_text('get_weather(city: "Oslo")', timeout=5_000)
+        expect(page.get_by_role("status")).to_have_text("Speaking", timeout=5_000)
