@@ -13,9 +13,10 @@ from typing import Any, get_args
 import msgspec
 from attrs import fields_dict, frozen
 
-from .commands import Command
-from .events import ServerEvent
+from .commands import Command, JsonObject
+from .events import ResponseDone, ServerEvent
 from .happenings import InvalidFrame, UnknownEvent
+from .items import Response
 
 
 def wire_type(cls: type[Any]) -> str:
@@ -49,7 +50,16 @@ class _Peek(msgspec.Struct):
     type: str
 
 
+class _Id(msgspec.Struct):
+    id: str
+
+
+class _PeekResponse(msgspec.Struct):
+    response: _Id
+
+
 _peek = msgspec.json.Decoder(_Peek).decode
+_peek_response = msgspec.json.Decoder(_PeekResponse).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
 
@@ -72,9 +82,42 @@ def _decode_event_slowly(frame: str | bytes) -> ServerEvent | InvalidFrame | Unk
         text = plain_text(frame)
         kind = _peek(text).type
         decode = _EVENTS.get(kind)
-        return UnknownEvent(type=kind, frame=text) if decode is None else decode(text)
+        return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, text)
     except _UNREADABLE as error:
         return InvalidFrame(reason=_reason(error), frame=frame)
+
+
+def _mend(kind: str, text: str) -> ServerEvent:
+    """Read a frame of a known type as far as it can be helped.
+
+    Null in an optional field is as good as absent (§1.1). The end of a response is read however
+    malformed, because the gate waits for it (§3.4).
+    """
+    decode: Callable[[str], ServerEvent] = _EVENTS[kind]
+    try:
+        return decode(text)
+    except msgspec.ValidationError:
+        try:
+            return decode(json.dumps(json.loads(text, object_hook=_without_nulls)))
+        except msgspec.DecodeError:
+            if kind == "response.done":
+                return ResponseDone(response=Response(id=_id_of_response(text)))
+        raise
+
+
+# Fields whose null says something: the front of the conversation, and no conversation at all.
+_TELLING_NULLS = frozenset({"previous_item_id", "conversation_id"})
+
+
+def _without_nulls(value: JsonObject) -> JsonObject:
+    return {k: v for k, v in value.items() if v is not None or k in _TELLING_NULLS}
+
+
+def _id_of_response(text: str) -> str:
+    try:
+        return _peek_response(text).response.id
+    except msgspec.ValidationError:
+        return ""
 
 
 def plain_text(frame: str | bytes) -> str:

@@ -1,0 +1,213 @@
+"""The lifecycles as tables: held against a copy of each row, and walked over the whole grid."""
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from talkwire.realtime.state import CALLS, GATES, PHASES, Call, Gate, Phase, advance
+from talkwire.relay import HOPS, Hop
+
+Golden = dict[str, dict[str, str]]
+
+PHASES_AS_WRITTEN: Golden = {
+    "connecting": {
+        "session.created": "created",
+        "session.updated": "ready",
+        "any other server event": "created",
+        "an error that ends the session": "ending",
+        "the transport closed": "closed",
+        "a command of the client": "connecting",
+    },
+    "created": {
+        "session.updated": "ready",
+        "any other server event": "created",
+        "an error that ends the session": "ending",
+        "the transport closed": "closed",
+        "a command of the client": "created",
+    },
+    "ready": {
+        "session.updated": "ready",
+        "any other server event": "ready",
+        "an error that ends the session": "ending",
+        "the transport closed": "closed",
+        "a command of the client": "ready",
+    },
+    "ending": {
+        "session.updated": "ending",
+        "any other server event": "ending",
+        "an error that ends the session": "ending",
+        "the transport closed": "closed",
+    },
+    "closed": {},
+}
+
+GATES_AS_WRITTEN: Golden = {
+    "idle": {
+        "our response.create leaves": "create_sent",
+        "response.created": "active",
+        "the user's turn ended and the service answers it by itself": "server_expected",
+    },
+    "server_expected": {
+        "response.created": "active",
+        "response.done of one that we did not see begin": "idle",
+        "the user's turn ended and the service answers it by itself": "server_expected",
+        "the deadline of the wait passed": "idle",
+    },
+    "create_sent": {
+        "response.created": "active",
+        "response.done of one that we did not see begin": "idle",
+        "the user's turn ended and the service answers it by itself": "create_sent",
+        "our create met an active response": "active",
+        "our create failed otherwise": "idle",
+        "our response.cancel": "cancel_pending",
+        "the deadline of the wait passed": "idle",
+    },
+    "cancel_pending": {
+        "response.created": "cancel_sent",
+        "response.done of one that we did not see begin": "idle",
+        "the user's turn ended and the service answers it by itself": "cancel_pending",
+        "our create met an active response": "active",
+        "our create failed otherwise": "idle",
+        "the deadline of the wait passed": "idle",
+    },
+    "active": {
+        "response.created": "active",
+        "response.done of the active response": "idle",
+        "the user's turn ended and the service answers it by itself": "active",
+        "our create met an active response": "active",
+        "our create failed otherwise": "active",
+        "our response.cancel": "cancel_sent",
+    },
+    "cancel_sent": {
+        "response.created": "active",
+        "response.done of the active response": "idle",
+        "the user's turn ended and the service answers it by itself": "cancel_sent",
+        "our create met an active response": "cancel_sent",
+        "our create failed otherwise": "cancel_sent",
+        "our cancel found nothing to cancel": "idle",
+    },
+}
+
+CALLS_AS_WRITTEN: Golden = {
+    "announced": {"the arguments are whole": "emitted", "its response ended": "cut"},
+    "emitted": {
+        "the arguments are whole": "emitted",
+        "its output is sent": "answered",
+        "its response ended": "emitted",
+    },
+    "answered": {
+        "the arguments are whole": "answered",
+        "the service refused the output": "emitted",
+        "its response ended": "answered",
+    },
+    "cut": {"its response ended": "cut"},
+}
+
+HOPS_AS_WRITTEN: Golden = {
+    "waiting": {
+        "talkwire.hello": "greeted",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "greeted": {
+        "talkwire.init": "opening",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "opening": {
+        "talkwire.ready": "open",
+        "a frame of the session": "opening",
+        "talkwire.text": "opening",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "open": {
+        "a frame of the session": "open",
+        "talkwire.text": "open",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "closed": {},
+}
+
+Table = Mapping[Any, Mapping[Any, Any]]
+TABLES: list[tuple[Table, enum.Enum, Golden]] = [
+    (PHASES, Phase.CONNECTING, PHASES_AS_WRITTEN),
+    (GATES, Gate.IDLE, GATES_AS_WRITTEN),
+    (CALLS, Call.ANNOUNCED, CALLS_AS_WRITTEN),
+    (HOPS, Hop.WAITING, HOPS_AS_WRITTEN),
+]
+each = pytest.mark.parametrize(
+    ("table", "first", "golden"), TABLES, ids=["phase", "gate", "call", "hop"]
+)
+
+
+def inputs_of(table: Table) -> type[enum.Enum]:
+    return type(next(moved_by for row in table.values() for moved_by in row))
+
+
+@each
+def test_every_row_is_the_one_that_was_agreed(
+    table: Table, first: enum.Enum, golden: Golden
+) -> None:
+    rows = {
+        state.value: {moved_by.value: target.value for moved_by, target in row.items()}
+        for state, row in table.items()
+    }
+    assert rows == golden
+
+
+@each
+def test_every_state_has_a_row_and_every_target_is_a_state(
+    table: Table, first: enum.Enum, golden: Golden
+) -> None:
+    states = set(type(first))
+    assert set(table) == states
+    assert {target for row in table.values() for target in row.values()} <= states
+
+
+@each
+def test_every_state_can_be_reached_and_every_input_moves_something(
+    table: Table, first: enum.Enum, golden: Golden
+) -> None:
+    reached, edge = {first}, {first}
+    while edge:
+        edge = {target for state in edge for target in table[state].values()} - reached
+        reached |= edge
+    assert reached == set(type(first))
+    assert {moved_by for row in table.values() for moved_by in row} == set(inputs_of(table))
+
+
+@each
+def test_over_the_whole_grid_an_input_moves_or_is_refused_and_nothing_else(
+    table: Table, first: enum.Enum, golden: Golden
+) -> None:
+    for state in type(first):
+        for moved_by in inputs_of(table):
+            wanted = golden[state.value].get(moved_by.value)
+            got = advance(table, state, moved_by)
+            assert (got.value if got is not None else None) == wanted, (state, moved_by)
+
+
+@pytest.mark.parametrize(("table", "last"), [(PHASES, Phase.CLOSED), (HOPS, Hop.CLOSED)])
+def test_nothing_leads_out_of_a_terminal_state(table: Table, last: enum.Enum) -> None:
+    assert table[last] == {}
+
+
+def test_no_answer_leads_out_of_a_call_that_was_cut() -> None:
+    assert set(CALLS[Call.CUT].values()) == {Call.CUT}
+
+
+def test_the_gate_can_always_open_again_without_a_command_of_ours() -> None:
+    """A request must never wait for ever: from every state the wire or the clock leads to idle."""
+    ours = {"our response.create leaves", "our response.cancel"}
+    for start in Gate:
+        reached, edge = {start}, {start}
+        while edge:
+            moves = {
+                target
+                for state in edge
+                for moved_by, target in GATES[state].items()
+                if moved_by.value not in ours
+            }
+            edge = moves - reached
+            reached |= edge
+        assert Gate.IDLE in reached, start
