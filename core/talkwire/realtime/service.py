@@ -22,6 +22,7 @@ from .service_commands import HANDLERS, Books
 from .service_conversation import Conversation
 from .service_floor import Floor
 from .service_input import InputBuffer
+from .service_items import TICKS_PER_MS
 from .service_outbox import Counter, Outbox
 from .service_response import Message, Response
 from .service_settings import default_session, started_session
@@ -167,7 +168,7 @@ class Service:
 
     def audio_received(self, *, duration_ms: int, now: float) -> list[EngineRequest]:
         """Audio of the user came in beside the wire (webrtc): it counts for a client's commit."""
-        self._books.input.add(duration_ms)
+        self._books.input.add(duration_ms * TICKS_PER_MS)
         return []
 
     def transcribed(self, item_id: str, transcript: str, *, now: float) -> list[EngineRequest]:

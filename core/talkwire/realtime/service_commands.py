@@ -29,7 +29,7 @@ from .service_checks import RefusedError, refuse_depth
 from .service_conversation import Conversation
 from .service_floor import Floor
 from .service_input import InputBuffer
-from .service_items import audio_bytes, audio_ms, checked_item, referenced, wire_item
+from .service_items import audio_bytes, audio_ticks, checked_item, referenced, wire_item
 from .service_outbox import Outbox
 from .service_settings import response_options, updated_session
 
@@ -71,7 +71,7 @@ def _append(books: Books, command: InputAudioBufferAppend) -> list[EngineRequest
         message = f"Invalid 'audio': string too long. Expected at most {MAX_APPEND} characters."
         raise RefusedError("string_above_max_length", message, "audio")
     size = audio_bytes(command.audio, "audio")
-    books.input.add(audio_ms(size, books.session["audio"]["input"]["format"]))
+    books.input.add(audio_ticks(size, books.session["audio"]["input"]["format"]))
     return [AudioReceived(audio=command.audio)]
 
 

@@ -11,6 +11,7 @@ from .commands import JsonObject
 from .engine import EngineRequest, TranscriptionRequested
 from .service_checks import RefusedError
 from .service_conversation import Conversation
+from .service_items import TICKS_PER_MS
 from .service_outbox import Outbox
 
 MIN_COMMIT_MS = 100
@@ -31,16 +32,16 @@ class InputBuffer:
     _outbox: Outbox
     _conversation: Conversation
     speech: Speech | None = None
-    _ms: float = 0.0
+    _ticks: int = 0
     _unknown: dict[str, int] = field(factory=dict[str, int])
 
-    def add(self, ms: float) -> None:
+    def add(self, ticks: int) -> None:
         """Count audio that came in."""
-        self._ms += ms
+        self._ticks += ticks
 
     def clear(self) -> None:
         """Throw the buffer away; speech that is going on leads to no item."""
-        self._ms = 0.0
+        self._ticks = 0
         self.speech = None
 
     def close(self) -> None:
@@ -63,11 +64,12 @@ class InputBuffer:
 
     def check_commit(self) -> None:
         """Refuse a commit of less than 100 ms; speech that was detected is always enough."""
-        if self._ms < MIN_COMMIT_MS and self.speech is None:
+        ms = self._ticks / TICKS_PER_MS
+        if ms < MIN_COMMIT_MS and self.speech is None:
             raise RefusedError(
                 "input_audio_buffer_commit_empty",
                 "Error committing input audio buffer: buffer too small. Expected at least "
-                f"{MIN_COMMIT_MS}ms of audio, but buffer only has {self._ms:.2f}ms of audio.",
+                f"{MIN_COMMIT_MS}ms of audio, but buffer only has {ms:.2f}ms of audio.",
             )
 
     def start(self, item_id: str, audio_start_ms: int) -> None:
@@ -92,8 +94,8 @@ class InputBuffer:
 
         Speech that is going on stays so: what is still to be said becomes its item (§3.3).
         """
-        self._unknown[item_id] = math.ceil(self._ms) if ms is None else ms
-        self._ms = 0.0
+        self._unknown[item_id] = math.ceil(self._ticks / TICKS_PER_MS) if ms is None else ms
+        self._ticks = 0
         previous = self._conversation.last
         self._outbox.say("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
         item: JsonObject = {

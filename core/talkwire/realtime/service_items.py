@@ -21,7 +21,9 @@ from .service_checks import (
     text,
 )
 
-_BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
+TICKS_PER_MS = 48
+"""Audio is counted in bytes of 24 kHz PCM, whatever its format: sums of ms are not exact."""
+_TICKS_PER_BYTE = {"audio/pcm": 1, "audio/pcmu": 6, "audio/pcma": 6}  # §3.6: 48 and 8 bytes a ms
 
 
 def audio_bytes(value: Any, param: str) -> int:
@@ -33,9 +35,9 @@ def audio_bytes(value: Any, param: str) -> int:
         raise RefusedError("invalid_value", message, param) from error
 
 
-def audio_ms(size: int, audio_format: JsonObject) -> float:
-    """How long `size` bytes last in a session's audio format, in ms (§3.6)."""
-    return size / _BYTES_PER_MS[audio_format["type"]]
+def audio_ticks(size: int, audio_format: JsonObject) -> int:
+    """How long `size` bytes last in a session's audio format, in ticks."""
+    return size * _TICKS_PER_BYTE[audio_format["type"]]
 
 
 def _image_url(value: Any, param: str) -> str:
