@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from support.service_line import Line
 from talkwire.errors import LocalProtocolError
 from talkwire.realtime.engine import ConfigurationChanged
