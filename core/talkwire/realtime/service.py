@@ -18,14 +18,10 @@ from ..errors import LocalProtocolError
 from .commands import JsonObject
 from .engine import EngineRequest
 from .service_checks import RefusedError, text_up_to
-from .service_commands import HANDLERS, Books
-from .service_conversation import Conversation
-from .service_floor import Floor
-from .service_input import InputBuffer
+from .service_commands import HANDLERS, open_books
 from .service_items import TICKS_PER_MS
-from .service_outbox import Counter, Outbox
+from .service_outbox import Counter
 from .service_response import Message, Response
-from .service_settings import default_session, started_session
 from .wire import InvalidCommand, decode_command
 
 Plane = Literal["websocket", "webrtc"]
@@ -61,23 +57,17 @@ class Service:
         """
         if plane not in _PLAYS:
             raise LocalProtocolError(f"Service(plane={plane!r}) is not one of {list(_PLAYS)}")
-        outbox = Outbox(ids or Counter())
-        defaults = default_session(session_id=outbox.ids("sess"), expires_at=expires_at)
         try:
-            settings = started_session(defaults, session or {})
+            self._books = open_books(
+                plays=_PLAYS[plane],
+                settings=session or {},
+                ids=ids or Counter(),
+                expires_at=expires_at,
+            )
         except RefusedError as refusal:
             raise LocalProtocolError(f"Service(session=...): {refusal.message}") from None
-        conversation = Conversation(outbox.ids("conv"), outbox)
-        self._books = Books(
-            outbox=outbox,
-            session=settings,
-            conversation=conversation,
-            input=InputBuffer(outbox, conversation),
-            floor=Floor(outbox, conversation, _PLAYS[plane]),
-        )
         self._running = self._books.floor.running
         self._closed = False
-        outbox.say("session.created", session=settings)
 
     @property
     def session(self) -> JsonObject:

@@ -31,7 +31,7 @@ from .service_floor import Floor
 from .service_input import InputBuffer
 from .service_items import audio_bytes, audio_ticks, checked_item, referenced, wire_item
 from .service_outbox import Outbox
-from .service_settings import response_options, updated_session
+from .service_settings import default_session, response_options, started_session, updated_session
 
 MAX_APPEND = 15 * 1024 * 1024
 """Characters of base64 in one append (§3.10)."""
@@ -55,6 +55,24 @@ class Books:
         while made in self.conversation:
             made = self.outbox.ids(kind)
         return made
+
+
+def open_books(
+    *, plays: bool, settings: JsonObject, ids: Callable[[str], str], expires_at: int
+) -> Books:
+    """The books of a new session, its `session.created` queued. Raises `RefusedError`."""
+    outbox = Outbox(ids)
+    defaults = default_session(session_id=ids("sess"), expires_at=expires_at)
+    session = started_session(defaults, settings)
+    conversation = Conversation(ids("conv"), outbox)
+    outbox.say("session.created", session=session)
+    return Books(
+        outbox=outbox,
+        session=session,
+        conversation=conversation,
+        input=InputBuffer(outbox, conversation),
+        floor=Floor(outbox, conversation, plays),
+    )
 
 
 def _update_session(books: Books, command: SessionUpdate) -> list[EngineRequest]:

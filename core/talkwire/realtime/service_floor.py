@@ -70,14 +70,8 @@ class Floor:
         if not out_of_band:
             self.active = response_id
         self._outbox.say("response.created", response=shown)
-        return ResponseRequested(
-            response_id=response_id,
-            items=_seen(self._conversation.items) if items is None else items,
-            instructions=options.get("instructions", session["instructions"]),
-            tools=tuple(options.get("tools", session["tools"])),
-            tool_choice=options.get("tool_choice", session["tool_choice"]),
-            output_modality=shown["output_modalities"][0],
-        )
+        seen = _seen(self._conversation.items) if items is None else items
+        return _request(shown, {**session, **options}, seen)
 
     def answer_turn(self, session: JsonObject) -> list[EngineRequest]:
         """Respond to a committed turn by itself; not while another response is active (§1.6)."""
@@ -177,6 +171,19 @@ class Floor:
 def _not_active() -> RefusedError:
     message = "Cancellation failed: no active response found"
     return RefusedError("response_cancel_not_active", message)
+
+
+def _request(
+    shown: JsonObject, settings: JsonObject, items: tuple[JsonObject, ...]
+) -> ResponseRequested:
+    return ResponseRequested(
+        response_id=shown["id"],
+        items=items,
+        instructions=settings["instructions"],
+        tools=tuple(settings["tools"]),
+        tool_choice=settings["tool_choice"],
+        output_modality=shown["output_modalities"][0],
+    )
 
 
 def _seen(items: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
