@@ -53,13 +53,15 @@ class Connection:
 
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
-        deadline = self.protocol.next_timeout()
+        waiting = self._waiting = asyncio.timeout_at(self.protocol.next_timeout())
         try:
-            async with asyncio.timeout_at(deadline) as self._waiting:
+            async with waiting:
                 message = await self._transport.receive()
         except TimeoutError:
-            # Loops may wake a little early; the deadline is then what the clock says.
-            self._events += self.protocol.handle_timeout(now=max(deadline or 0, _now()))
+            # Loops may wake a little early; the deadline, which another task may have moved, is
+            # then what the clock says.
+            now = max(waiting.when() or 0, _now())
+            self._events += self.protocol.handle_timeout(now=now)
         except TransportClosed as end:
             self._lost(end)
         else:
@@ -71,14 +73,18 @@ class Connection:
     async def flush(self) -> None:
         """Send what is queued, in order, one writer at a time. Only calls made on `protocol`
         itself need it."""
-        if self._waiting is not None:
-            self._waiting.reschedule(self.protocol.next_timeout())
+        self._rearm()
         async with self._writing:
             try:
                 while (message := self.protocol.next_frame()) is not None:
                     await self._transport.send(message)
             except TransportClosed as end:
                 self._lost(end)
+
+    def _rearm(self) -> None:
+        """Move the deadline of who waits for a message; one that has passed is being handled."""
+        if self._waiting is not None and not self._waiting.expired():
+            self._waiting.reschedule(self.protocol.next_timeout())
 
     def _lost(self, end: TransportClosed) -> None:
         self._events += self.protocol.receive_close(code=end.code, reason=end.reason, now=_now())
