@@ -53,10 +53,9 @@ class Connection:
 
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
-        waiting = self._waiting = asyncio.timeout_at(self.protocol.next_timeout())
+        waiting = asyncio.timeout_at(self.protocol.next_timeout())
         try:
-            async with waiting:
-                message = await self._transport.receive()
+            message = await self._receive(waiting)
         except TimeoutError:
             # Loops may wake a little early; the deadline, which another task may have moved, is
             # then what the clock says.
@@ -66,9 +65,15 @@ class Connection:
             self._lost(end)
         else:
             self._events += self.protocol.receive(message, now=_now())
+        await self.flush()
+
+    async def _receive(self, waiting: asyncio.Timeout) -> str | bytes:
+        self._waiting = waiting
+        try:
+            async with waiting:
+                return await self._transport.receive()
         finally:
             self._waiting = None
-        await self.flush()
 
     async def flush(self) -> None:
         """Send what is queued, in order, one writer at a time. Only calls made on `protocol`
@@ -82,12 +87,14 @@ class Connection:
                 self._lost(end)
 
     def _rearm(self) -> None:
-        """Move the deadline of who waits for a message; one that has passed is being handled."""
+        """Move the deadline of who waits for a message; one that has passed is being handled.
+        There may be events already: another task found the end before the transport told it."""
         if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(self.protocol.next_timeout())
+            self._waiting.reschedule(_now() if self._events else self.protocol.next_timeout())
 
     def _lost(self, end: TransportClosed) -> None:
         self._events += self.protocol.receive_close(code=end.code, reason=end.reason, now=_now())
+        self._rearm()
 
     async def close(self) -> None:
         """End the session, let its last word out, close the transport; again is a no-op."""
