@@ -7,6 +7,7 @@ import json
 import threading
 from typing import Any
 
+import attrs
 import pytest
 
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
@@ -14,6 +15,7 @@ pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[loc
 from support.local import (
     MISSING,
     Local,
+    LoudnessDetector,
     Page,
     Parrot,
     ScriptedEars,
@@ -24,7 +26,7 @@ from support.local import (
     tone,
 )
 from talkwire_io.local.calls import Calls
-from talkwire_io.local.voice import CallTool, Say, Turn
+from talkwire_io.local.voice import CallTool, Say, SpeechStarted, SpeechStopped, Turn
 
 LOUD, SILENT = 2000, 200
 TRANSCRIBED: dict[str, Any] = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
@@ -234,10 +236,7 @@ def test_a_text_session_is_answered_in_writing() -> None:
 def test_push_to_talk() -> None:
     async def main() -> None:
         ears = ScriptedEars("Over and out.")
-        voice = scripted_voice()
-        voice = type(voice)(
-            detector=voice.detector, speech_to_text=ears, text_to_speech=voice.text_to_speech
-        )
+        voice = attrs.evolve(scripted_voice(), speech_to_text=ears)
         async with local_service(Calls(voice, Parrot())) as local, page() as caller:
             await caller.connect(local, local.key(audio={"input": {"turn_detection": None}}))
             caller.send("input_audio_buffer.clear")
@@ -297,6 +296,42 @@ def test_a_reply_that_goes_wrong_is_a_failed_response_not_a_dead_call(fault: str
             assert (await caller.wait_for("response.done"))["response"]["status"] == "completed"
 
     run(main())
+
+
+def test_a_brain_that_hangs_fails_its_response_only() -> None:
+    async def main() -> None:
+        parrot = Parrot()
+        parrot.blocked = threading.Event()
+        async with local_service(Calls(MISSING, parrot, step_s=0.3)) as local, page() as caller:
+            await caller.connect(local)
+            caller.type_text("Think.")
+            assert (await caller.wait_for("response.done"))["response"]["status"] == "failed"
+            parrot.blocked.set()
+            caller.type_text("Better?")
+            assert (await caller.wait_for("response.done"))["response"]["status"] == "completed"
+
+    run(main())
+
+
+def test_a_detector_that_breaks_leaves_a_call_that_can_be_typed_to(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(LoudnessDetector):
+        def feed(self, pcm: bytes) -> list[SpeechStarted | SpeechStopped]:
+            raise RuntimeError("the detector is broken")
+
+    async def main() -> None:
+        voice = attrs.evolve(scripted_voice(), detector=Broken)
+        async with local_service(Calls(voice, Parrot())) as local, page() as caller:
+            await caller.connect(local)
+            caller.say(tone(500))
+            await asyncio.sleep(0.5)
+            caller.type_text("Hello?")
+            done = await caller.wait_for("response.output_audio_transcript.done")
+            assert done["transcript"] == "You said: Hello?."
+
+    run(main())
+    assert len([each for each in caplog.records if "cannot be heard" in each.message]) == 1
 
 
 def test_what_the_client_says_wrongly_is_answered_by_an_error() -> None:

@@ -13,7 +13,7 @@ import attrs
 
 from talkwire.realtime.service import Service
 from talkwire_io.local.conductor import Conductor
-from talkwire_io.local.engine import Engine
+from talkwire_io.local.engine import STEP_S, Engine
 from talkwire_io.local.voice import Brain, MissingVoice, Voice
 from talkwire_io.local.webrtc import Peer
 from talkwire_io.local.websocket import Line
@@ -38,8 +38,9 @@ class _Call:
 class Calls:
     """All calls of one local service, over WebRTC and over websockets. Belongs to one event loop.
 
-    `max_calls` bounds them; `channel_s` is how long a page may take to open its data channel, and
-    `session_s` the longest a call may last, both in seconds.
+    `max_calls` bounds them. In seconds: `channel_s` is how long a page may take to open its data
+    channel, `session_s` the longest a call may last, and `step_s` the longest that one step of the
+    voice or the brain may take before it counts as failed.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Calls:
         max_calls: int = 16,
         channel_s: float = 30.0,
         session_s: float = 3600.0,
+        step_s: float = STEP_S,
     ) -> None:
-        self._engine = Engine(voice, brain)
+        self._engine = Engine(voice, brain, step_s=step_s)
         self._max_calls = max_calls
         self._channel_s = channel_s
         self._session_s = session_s

@@ -11,8 +11,8 @@ from talkwire_io.local.voice import Brain, MissingVoice, Voice
 
 T = TypeVar("T")
 
-# A step that takes longer will not end: transcribing two minutes takes about five seconds.
-STEP_TIMEOUT_S = 30.0
+# A step that takes longer (seconds) will not end: transcribing two minutes takes about five.
+STEP_S = 30.0
 _EARS = 2
 _MINDS = 4
 
@@ -20,9 +20,12 @@ _MINDS = 4
 class Engine:
     """Run the blocking steps off the event loop. A thread that hangs is lost until it returns."""
 
-    def __init__(self, voice: Voice | MissingVoice, brain: Brain) -> None:
+    def __init__(
+        self, voice: Voice | MissingVoice, brain: Brain, *, step_s: float = STEP_S
+    ) -> None:
         self.voice = voice
         self.brain = brain
+        self._step_s = step_s
         # Apart: speech is noticed at once even while other callers are being understood. And apart
         # from the loop's own pool, in which aiortc encodes every call's audio.
         self._ears = ThreadPoolExecutor(_EARS, "talkwire-ears")
@@ -33,8 +36,8 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._ears, step)
 
     async def work(self, step: Callable[[], T]) -> T:
-        """Run a step of understanding, thinking or speaking; TimeoutError after 30 s."""
-        async with asyncio.timeout(STEP_TIMEOUT_S):
+        """Run a step of understanding, thinking or speaking; TimeoutError after `step_s`."""
+        async with asyncio.timeout(self._step_s):
             return await asyncio.get_running_loop().run_in_executor(self._minds, step)
 
     def close(self) -> None:
