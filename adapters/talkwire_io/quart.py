@@ -31,29 +31,39 @@ _log.addHandler(logging.NullHandler())
 
 
 class PageConnection(ASGIWebsocketConnection):
-    """Quart's websocket with a bounded queue, which remembers that the page is gone."""
+    """Quart's websocket with a bounded queue that ends in None when the page has gone."""
 
     def __init__(self, app: Quart, scope: Any) -> None:
         super().__init__(app, scope)
-        self.queue: asyncio.Queue[str | bytes] = asyncio.Queue(maxsize=QUEUED_MESSAGES)
+        self.queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(maxsize=QUEUED_MESSAGES)
+        self.carries_a_call = False
         self.gone = False
         self.close_code: int | None = None
         scope[_SCOPE_KEY] = self
 
     async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        """Note the disconnect before Quart, in answer to it, cancels the handler."""
+        """Queue what the page sends, and its end. Quart cancels the handler when this returns."""
 
         async def noting() -> Any:
             event = await receive()
             if event["type"] == "websocket.disconnect":
                 self.gone, self.close_code = True, event.get("code")
+            elif event.get("text") is None and not event.get("bytes"):
+                event = {**event, "text": ""}  # Quart reads an empty binary message as None
             return event
 
         await super().handle_messages(noting)
+        if self.carries_a_call:
+            await self.queue.put(None)
+            await asyncio.Event().wait()  # until the handler is done
 
 
 class PageTransport:
-    """The websocket of the request being handled. Raises RuntimeError without `blueprint`."""
+    """The websocket of the request being handled. Raises RuntimeError without `blueprint`.
+
+    From here on a disconnect does not cancel the handler: it is told by `receive`, after all that
+    the page had said. What is sent to a page that has gone meanwhile is dropped.
+    """
 
     def __init__(self) -> None:
         # The object behind the context-local, so that any task may use it.
@@ -64,30 +74,31 @@ class PageTransport:
         if page is None:
             raise RuntimeError("register talkwire_io.quart.blueprint on the app first")
         self._page: PageConnection = page
+        self._page.carries_a_call = True
+        self._ended = False
 
     async def receive(self) -> str | bytes:
         """Wait for the page's next message; what it sent before it went is not lost."""
-        try:
-            if not self._page.gone:
-                message: str | bytes = await self._websocket.receive()
+        if not self._ended:
+            message: str | bytes | None = await self._websocket.receive()
+            if message is not None:
                 return message
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not self._page.gone or task is None:
-                raise
-            task.uncancel()
-        if self._page.queue.empty():
-            raise TransportClosed(self._page.close_code)
-        return self._page.queue.get_nowait()
+            self._ended = True
+        raise TransportClosed(self._page.close_code)
 
     async def send(self, message: str) -> None:
-        if self._page.gone:
+        if self._ended:
             raise TransportClosed(self._page.close_code)
-        await self._websocket.send(message)
+        if not self._page.gone:
+            await self._websocket.send(message)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close it and wake who receives: a page that is out of reach never answers a close."""
         if not self._page.gone:
             self._page.gone = True
+            while not self._page.queue.empty():
+                self._page.queue.get_nowait()
+            self._page.queue.put_nowait(None)
             await self._websocket.close(code, reason)
 
 
