@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: bench check clean demo test
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/receive.py $(ARGS)
 
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
