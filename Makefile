@@ -5,9 +5,6 @@ BIN := $(VENV)/bin
 
 .PHONY: bench check clean demo test
 
-bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/receive.py $(ARGS)
-
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
 
@@ -32,6 +29,9 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/receive.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts

@@ -78,12 +78,13 @@ def within(seconds: float, true: Callable[[], object]) -> bool:
     return True
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Served]:
-    log = tmp_path / "demo.log"
-    command = [sys.executable, "-m", "talkwire_io", "demo", "--verbose", "--port", "0"]
+@contextmanager
+def serve(log: Path, *options: str, **environment: str) -> Iterator[Served]:
+    command = [sys.executable, "-m", "talkwire_io", "demo", "--verbose", "--port", "0", *options]
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+        )
     address = re.compile(r"http://localhost:\d+")
     assert within(60, lambda: address.search(log.read_text()) or process.poll() is not None)
     found = address.search(log.read_text())
@@ -91,6 +92,12 @@ def demo(tmp_path: Path) -> Iterator[Served]:
     yield Served(found[0], process, log)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) in (0, -signal.SIGKILL)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Served]:
+    with serve(tmp_path / "demo.log") as served:
+        yield served
 
 
 @contextmanager
@@ -155,3 +162,20 @@ def test_typed_text_is_answered_without_a_microphone(demo: Served) -> None:
         page.keyboard.press("Enter")
         expect(page.locator("#captions")).to_contain_text('get_weather(city: "Oslo")')
         expect(page.get_by_role("status")).to_have_text("Speaking", timeout=5_000)
+
+
+def test_a_service_elsewhere_is_used_with_nothing_else_changed(
+    demo: Served, tmp_path: Path
+) -> None:
+    elsewhere = {"OPENAI_API_KEY": "sk-local", "OPENAI_BASE_URL": f"{demo.url}/v1"}
+    with (
+        serve(tmp_path / "openai.log", "--openai", **elsewhere) as served,
+        talking(served, "missing") as page,
+    ):
+        page.get_by_role("textbox").fill("What is the weather in Oslo?")
+        page.keyboard.press("Enter")
+        expect(page.locator("#captions")).to_contain_text('get_weather(city: "Oslo")')
+        expect(page.get_by_role("status")).to_have_text("Speaking", timeout=5_000)
+        page.close()
+        demo.wait_for(OVER, 2.0)
+    assert "sk-local" not in served.log.read_text()
