@@ -8,8 +8,8 @@ mends both, and serves the page's module.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from quart import Blueprint, Quart, Response, Websocket, abort, websocket
@@ -80,8 +80,9 @@ class PageTransport:
     async def receive(self) -> str | bytes:
         """Wait for the page's next message; what it sent before it went is not lost."""
         if not self._ended:
-            message: str | bytes | None = await self._websocket.receive()
-            if message is not None:
+            # Typed as Quart knows it; that None is the end is between this queue and us.
+            message: Any = await self._websocket.receive()
+            if isinstance(message, str | bytes):
                 return message
             self._ended = True
         raise TransportClosed(self._page.close_code)
@@ -118,40 +119,44 @@ async def connect(
     OPENAI_API_KEY and OPENAI_BASE_URL from the environment), `subscribe` the event types to receive
     beside those the session needs (None: all), `calls_url` where the page posts its offer
     (None: at the service), `origins` who may connect (None: pages of this same host; S1).
-    Leaving the block, also because the page has gone, hangs the call up.
 
-    Raises MissingKey, ServiceError or ServiceUnreachable when there is no ephemeral key to be
-    had; the page has been told by then. A page of another origin gets 403 before the websocket
-    is accepted.
+    When the page goes, iterating ends; leaving the block says goodbye and hangs the call up.
+
+    Raises MissingKey, ServiceError or ServiceUnreachable when there is no key for the page, which
+    has been told by then. A page of another origin gets 403 before the websocket is accepted.
     """
     if not _may_connect(websocket.headers.get("Origin"), origins):
         abort(403)
-    now = asyncio.get_running_loop().time()
-    session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
-    session.session_update(settings, now=now)
-    relay = Relay(session, subscribe=subscribe, now=now)
-    async with Connection(relay, PageTransport()) as connection, AsyncExitStack() as stack:
-        with _telling(relay):
+    transport = PageTransport()
+    async with AsyncExitStack() as stack:
+        try:
             if service is None:
                 service = await stack.enter_async_context(OpenAI.from_env())
-            secret = await service.client_secret({"type": "realtime", "model": model, **settings})
-        relay.open_call(calls_url or service.calls_url, secret.value.reveal(), now=now)
-        await connection.flush()
+            key = await service.client_secret({"type": "realtime", "model": model, **settings})
+        except (MissingKey, ServiceError, ServiceUnreachable) as error:
+            await _send_away(transport, error)
+            raise
+        # Not before: the page cannot say hello while it waits for us, and its time would run.
+        now = asyncio.get_running_loop().time()
+        session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
+        session.session_update(settings, now=now)
+        relay = Relay(session, subscribe=subscribe, now=now)
+        relay.open_call(calls_url or service.calls_url, key.value.reveal(), now=now)
         try:
-            yield connection
+            async with Connection(relay, transport) as connection:
+                yield connection
         finally:
             await _hang_up(service, relay.call_id)
 
 
-@contextmanager
-def _telling(relay: Relay) -> Iterator[None]:
-    """Without a key there is no call: the page is told before we raise."""
-    try:
-        yield
-    except (MissingKey, ServiceError, ServiceUnreachable) as error:
-        now = asyncio.get_running_loop().time()
-        relay.close("service_refused", _for_the_page(error), now=now)
-        raise
+async def _send_away(
+    transport: PageTransport, error: MissingKey | ServiceError | ServiceUnreachable
+) -> None:
+    now = asyncio.get_running_loop().time()
+    relay = Relay(Session(plane=RELAY, now=now), now=now)
+    relay.close("service_refused", _for_the_page(error), now=now)
+    async with Connection(relay, transport):
+        pass
 
 
 def _may_connect(origin: str | None, origins: Container[str] | None) -> bool:
@@ -160,7 +165,10 @@ def _may_connect(origin: str | None, origins: Container[str] | None) -> bool:
         return False
     if origins is not None:
         return origin in origins
-    return origin.partition("://")[2] == websocket.host
+    scheme, _, host = origin.partition("://")
+    # A proxy may have taken the TLS off a page's websocket; nobody puts it on.
+    fitting = ("https",) if websocket.scheme == "wss" else ("http", "https")
+    return host == websocket.host and scheme in fitting
 
 
 async def _hang_up(service: OpenAI, call_id: str | None) -> None:
