@@ -2,22 +2,25 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 from quart import Quart, Response
 
-from talkwire import FunctionCall, JsonObject, PageText
+from talkwire import FunctionCall, JsonObject, LocalProtocolError, PageText
 
+from ..asyncio import Connection
 from ..openai import OpenAI, ServiceError, ServiceUnreachable
 from ..quart import blueprint, connect
+from ..tools import Tools
 from .tools import EXAMPLES, TOOLS
 
 PAGE = Path(__file__).parent / "page"
 SETTINGS: JsonObject = {
     "instructions": "You are a friendly guide to a demo. Answer in one or two short sentences. "
     "Use the tools for weather, timers and the time.",
-    "tools": TOOLS.definitions,
     "audio": {
         "input": {
             "transcription": {"model": "gpt-4o-mini-transcribe"},
@@ -46,14 +49,18 @@ class Demo:
     service: OpenAI
     model: str
     name: str
+    tools: Tools = TOOLS
     calls_url: str | None = None
     brain_notice: str | None = None
     voice_ok: bool = True
     voice_message: str | None = None
+    _calls: set[Connection] = field(factory=set[Connection], init=False)
 
     def status(self) -> JsonObject:
         """The page's notices; the shape `page.js` reads."""
-        tools = [{key: tool[key] for key in ("name", "description")} for tool in TOOLS.definitions]
+        tools = [
+            {key: one[key] for key in ("name", "description")} for one in self.tools.definitions
+        ]
         return {
             "service": self.name,
             "brain": self.brain_notice,
@@ -61,6 +68,19 @@ class Demo:
             "tools": tools,
             "try": list(EXAMPLES),
         }
+
+    @asynccontextmanager
+    async def keeping(self, call: Connection) -> AsyncGenerator[None]:
+        """Remember a call for `say_goodbye` while it lasts."""
+        self._calls.add(call)
+        try:
+            yield
+        finally:
+            self._calls.discard(call)
+
+    async def say_goodbye(self) -> None:
+        """End every call: the pages are told, the handlers finish by themselves."""
+        await asyncio.gather(*(call.close() for call in self._calls))
 
 
 def create_app(demo: Demo) -> Quart:
@@ -100,16 +120,31 @@ def create_app(demo: Demo) -> Quart:
 
 async def _talk(demo: Demo) -> None:
     """One call: run the model's tools, pass on what the user types."""
+    settings = {**SETTINGS, "tools": demo.tools.definitions}
     async with (
-        connect(SETTINGS, service=demo.service, model=demo.model, calls_url=demo.calls_url) as call,
+        connect(settings, service=demo.service, model=demo.model, calls_url=demo.calls_url) as call,
+        demo.keeping(call),
         asyncio.TaskGroup() as running,
     ):
+        tasks: set[asyncio.Task[None]] = set()
         async for event in call:
             match event:
                 case FunctionCall():
-                    running.create_task(TOOLS.respond(call, event))
+                    task = running.create_task(demo.tools.respond(call, event))
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
                 case PageText():
-                    await call.cancel()
-                    await call.send_text(event.text)
+                    await _say(call, event.text)
                 case _:
                     pass
+        for task in tasks:
+            task.cancel()  # nobody is there to be answered, and the hang-up must not wait
+
+
+async def _say(call: Connection, text: str) -> None:
+    """What was typed stops what is being said. It may be the last that a page sent."""
+    try:
+        await call.cancel()
+        await call.send_text(text)
+    except LocalProtocolError as error:
+        _log.info("typed too late: %s", error)

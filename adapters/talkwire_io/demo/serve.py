@@ -8,7 +8,6 @@ import time
 
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
-from quart import Quart
 
 from ..local.blueprint import realtime_blueprint
 from ..local.calls import Calls
@@ -32,10 +31,13 @@ async def serve_demo(
     host, port = listener.getsockname()[:2]
     if openai is None:
         print("Loading the offline voice …", flush=True)
-        app = await _local_app(f"http://{_reachable(host)}:{port}/v1", model)
+        demo, calls = await _local_demo(f"http://{_reachable(host)}:{port}/v1", model)
     else:
-        app = create_app(Demo(service=openai, model=model, name="openai"))
-        app.after_serving(openai.aclose)
+        demo, calls = Demo(service=openai, model=model, name="openai"), None
+    app = create_app(demo)
+    app.after_serving(demo.service.aclose)
+    if calls is not None:
+        app.register_blueprint(realtime_blueprint(calls))
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]  # the server closes it
     config.graceful_timeout = _GOODBYE_SECONDS
@@ -47,16 +49,24 @@ async def serve_demo(
         print(f"talkwire demo: http://{_shown(host)}:{port}  (ready in {took:.1f} s, ^C ends it)")
         sys.stdout.flush()
 
-    await serve(app, config, shutdown_trigger=_stop_signal().wait)
+    stop = _stop_signal()
+
+    async def stopped() -> None:
+        await stop.wait()
+        # Now, since the server waits for open websockets and then breaks them without a word.
+        await demo.say_goodbye()
+        if calls is not None:
+            await calls.close()
+
+    await serve(app, config, shutdown_trigger=stopped)
 
 
-async def _local_app(base_url: str, model: str) -> Quart:
+async def _local_demo(base_url: str, model: str) -> tuple[Demo, Calls]:
     voice = await asyncio.to_thread(load_voice)
     calls = Calls(voice, RuleBrain())
     missing = isinstance(voice, MissingVoice)
-    service = OpenAI("local", base_url=base_url)
     demo = Demo(
-        service=service,
+        service=OpenAI("local", base_url=base_url),
         model=model,
         name="local",
         calls_url=_CALLS_PATH,
@@ -66,10 +76,7 @@ async def _local_app(base_url: str, model: str) -> Quart:
     )
     if isinstance(voice, MissingVoice):
         print(f"No voice, typed text only. {voice.hint}")
-    app = create_app(demo)
-    app.register_blueprint(realtime_blueprint(calls))
-    app.after_serving(service.aclose)
-    return app
+    return demo, calls
 
 
 def _stop_signal() -> asyncio.Event:
