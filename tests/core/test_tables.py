@@ -48,12 +48,14 @@ GATES_AS_WRITTEN: Golden = {
         "our response.create leaves": "create_sent",
         "response.created": "active",
         "the user's turn ended and the service answers it by itself": "server_expected",
+        "the transport closed": "idle",
     },
     "server_expected": {
         "response.created": "active",
         "response.done of one that we did not see begin": "idle",
         "the user's turn ended and the service answers it by itself": "server_expected",
         "the deadline of the wait passed": "idle",
+        "the transport closed": "idle",
     },
     "create_sent": {
         "response.created": "active",
@@ -63,6 +65,7 @@ GATES_AS_WRITTEN: Golden = {
         "our create failed otherwise": "idle",
         "our response.cancel": "cancel_pending",
         "the deadline of the wait passed": "idle",
+        "the transport closed": "idle",
     },
     "cancel_pending": {
         "response.created": "cancel_sent",
@@ -71,22 +74,27 @@ GATES_AS_WRITTEN: Golden = {
         "our create met an active response": "active",
         "our create failed otherwise": "idle",
         "the deadline of the wait passed": "idle",
+        "the transport closed": "idle",
     },
     "active": {
         "response.created": "active",
         "response.done of the active response": "idle",
+        "response.done of the service's own, our create still on its way": "create_sent",
         "the user's turn ended and the service answers it by itself": "active",
         "our create met an active response": "active",
         "our create failed otherwise": "active",
         "our response.cancel": "cancel_sent",
+        "the transport closed": "idle",
     },
     "cancel_sent": {
         "response.created": "active",
         "response.done of the active response": "idle",
+        "response.done of the service's own, our create still on its way": "cancel_pending",
         "the user's turn ended and the service answers it by itself": "cancel_sent",
         "our create met an active response": "cancel_sent",
         "our create failed otherwise": "cancel_sent",
         "our cancel found nothing to cancel": "idle",
+        "the transport closed": "idle",
     },
 }
 

@@ -81,8 +81,12 @@ class Calls:
         )
 
     def adopt(self, call_id: str, *, name: str) -> None:
-        """A call that we put into the conversation ourselves: it may be answered, once."""
-        self._records[call_id] = CallRecord(call_id, name, "", "", Call.EMITTED)
+        """A call that we put into the conversation ourselves: it may be answered, once.
+
+        Putting in one that is known already changes nothing: the service will refuse it.
+        """
+        if call_id not in self._records:
+            self._records[call_id] = CallRecord(call_id, name, "", "", Call.EMITTED)
 
     def answer(self, call_id: str, *, respond: bool) -> None:
         """The output of a call is being sent."""

@@ -20,13 +20,15 @@ class Create:
     """Items the response must have seen and the service has not yet acknowledged."""
     covered: bool = False
     """A response that the service started by itself had seen all of them."""
+    beaten_by: str | None = None
+    """The service's own response that began while this one was on its way."""
 
     def covered_by_service(self) -> bool:
         """Whether a response starting now, by itself, makes this one needless."""
         return self.response is None and not self.inputs
 
 
-_REMEMBERED = 8  # ended responses; enough for what can still be under way
+REMEMBERED = 8  # ended responses; enough for what can still be under way
 
 
 class ResponseGate:
@@ -38,6 +40,7 @@ class ResponseGate:
         "_on_its_way",
         "_out_of_band",
         "_speech",
+        "_turn",
         "_waiting",
         "active",
         "state",
@@ -53,6 +56,7 @@ class ResponseGate:
         self._out_of_band: set[str] = set()
         self._ended: tuple[str, ...] = ()
         self._speech = False
+        self._turn = False  # the service owes an answer to what the user said
 
     def can(self, moved_by: GateInput) -> bool:
         return advance(GATES, self.state, moved_by) is not None
@@ -62,7 +66,7 @@ class ResponseGate:
         if state is None:
             return False
         self.state = state
-        if state is Gate.IDLE:
+        if state not in (Gate.ACTIVE, Gate.CANCEL_SENT):
             self.active = None
         return True
 
@@ -75,6 +79,10 @@ class ResponseGate:
     def is_out_of_band(self, response_id: str) -> bool:
         """Whether this response runs beside the default conversation."""
         return response_id in self._out_of_band
+
+    def waits(self, event_id: str) -> bool:
+        """Whether this request waits to leave: nothing can have answered it yet."""
+        return self._waiting is not None and event_id in self._waiting.event_ids
 
     @property
     def on_its_way(self) -> bool:
@@ -123,20 +131,29 @@ class ResponseGate:
         if self.active is not None:
             self._forget(self.active)
         self._move(GateInput.CREATED)
-        self._speech = False
         self.active = response_id
         if self.state is Gate.CANCEL_SENT:
             self._cancel_due = response_id
         settled: list[str] = []
+        answers_turn, self._turn = self._turn, False
         if on_its_way is not None and ours in on_its_way.event_ids:
             settled, self._on_its_way = on_its_way.event_ids, None
-        elif on_its_way is not None:
-            # The service's own was quicker: a refusal of ours follows. Or a clone that echoes
-            # no metadata: then its end settles ours.
-            on_its_way.covered = on_its_way.covered_by_service()
+        else:
+            self._speech = False
+        if self._on_its_way is not None:
+            self._beaten(self._on_its_way, response_id, answers_turn or ours is not None)
         if waiting is not None and ours is None and waiting.covered_by_service():
             settled, self._waiting = settled + waiting.event_ids, None
         return settled
+
+    def _beaten(self, create: Create, response_id: str, by_service: bool) -> None:
+        """A response that is not ours was quicker: the verdict on ours still follows.
+
+        Where nothing says that it is the service's own, it may be ours all the same, from a
+        clone that echoes no metadata: then its end settles ours.
+        """
+        create.covered = create.covered_by_service()
+        create.beaten_by = response_id if by_service else None
 
     def created_out_of_band(self, response_id: str) -> None:
         self._out_of_band.add(response_id)
@@ -151,25 +168,32 @@ class ResponseGate:
             return []
         if response_id in self._ended:
             return []
+        if self._on_its_way is not None and self._on_its_way.beaten_by == response_id:
+            if self._move(GateInput.DONE_BEFORE_OURS):
+                self._forget(response_id)
+            return []
         expected = self.active in (None, response_id) and self._move(GateInput.DONE)
         if not expected and not self._move(GateInput.DONE_UNSEEN):
             return []
         self._forget(response_id)
+        return self._take_on_its_way()
+
+    def _take_on_its_way(self) -> list[str]:
         create, self._on_its_way = self._on_its_way, None
         return create.event_ids if create else []
 
     def _forget(self, response_id: str) -> None:
         """Remember that it is over: its end may still come, or come twice."""
-        self._ended = (*self._ended[1 - _REMEMBERED :], response_id)
+        self._ended = (*self._ended[1 - REMEMBERED :], response_id)
 
     def speech(self, started: bool) -> None:
         """The user speaks, or stopped; meanwhile nothing leaves, the service will answer."""
         self._speech = started
         if not started:
-            self._move(GateInput.COMMITTED)
+            self._turn = self._move(GateInput.COMMITTED) and self.active is None
 
     def quiet(self) -> None:
-        """What the user said came to nothing."""
+        """What the user says comes to nothing, or is not answered by the service."""
         self._speech = False
 
     def acknowledged(self, item_id: str) -> None:
@@ -192,6 +216,7 @@ class ResponseGate:
         create, self._on_its_way = self._on_its_way, None
         if create is None or create.covered:
             return create.event_ids if create else []
+        create.beaten_by = None
         later, self._waiting = self._waiting, create
         if later is not None:
             self.want(later)
@@ -200,17 +225,20 @@ class ResponseGate:
     def failed(self, moved_by: GateInput = GateInput.FAILED) -> list[str]:
         """Our create came to nothing, by an error or by the deadline."""
         self._move(moved_by)
-        create, self._on_its_way = self._on_its_way, None
-        return create.event_ids if create else []
+        return self._take_on_its_way()
 
-    def not_active(self) -> None:
-        """Our cancel came too late: the response had ended by itself."""
+    def not_active(self) -> list[str]:
+        """Our cancel came too late: the response had ended by itself.
+
+        Returns the requests it settles, as its end would have.
+        """
         if self.active is not None:
             self._forget(self.active)
-        self._move(GateInput.NOT_ACTIVE)
+        return self._take_on_its_way() if self._move(GateInput.NOT_ACTIVE) else []
 
     def lose(self) -> list[str]:
         """The transport closed: every request that is still open."""
+        self._move(GateInput.CLOSE)
         lost = [i for c in (self._on_its_way, self._waiting) if c for i in c.event_ids]
         self._on_its_way = self._waiting = None
         return lost

@@ -24,12 +24,12 @@ def _item_id(event: Any) -> str:
 
 
 # The event that says a command succeeded, and how to tell which command (§1.3).
-# response.create and response.cancel are the gate's; an append is never answered.
+# response.create and response.cancel are the gate's; output_audio_buffer.clear is settled by
+# whatever ends the playing; an append is never answered.
 ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
     e.SessionUpdated: ("session.update", _any),
     e.InputAudioBufferCommitted: ("input_audio_buffer.commit", _any),
     e.InputAudioBufferCleared: ("input_audio_buffer.clear", _any),
-    e.OutputAudioBufferCleared: ("output_audio_buffer.clear", _any),
     e.ConversationItemAdded: ("conversation.item.create", _item_of),
     e.ConversationItemCreated: ("conversation.item.create", _item_of),
     e.ConversationItemRetrieved: ("conversation.item.retrieve", _item_of),
@@ -55,10 +55,12 @@ def subject(command: c.Command) -> str:
 class Pending:
     """Event ids of commands not yet settled, oldest first: the service answers in order."""
 
-    __slots__ = ("_commands",)
+    __slots__ = ("_commands", "turn")
 
     def __init__(self) -> None:
         self._commands: dict[str, c.Command] = {}
+        self.turn = ""
+        """The item that the service makes of the user's turn; committing it answers nobody."""
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._commands
@@ -72,7 +74,7 @@ class Pending:
     def answered_by(self, event: ServerEvent) -> str | None:
         """The oldest command that this event says succeeded."""
         row = ANSWERS.get(type(event))
-        if row is None or not self._commands:
+        if row is None or not self._commands or self.is_turn(event):
             return None
         kind, key = row
         about = key(event)
@@ -80,6 +82,10 @@ class Pending:
             if command.type == kind and subject(command) == about:
                 return event_id
         return None
+
+    def is_turn(self, event: ServerEvent) -> bool:
+        """Whether the service committed the user's turn by itself: the id was told (§3.3)."""
+        return isinstance(event, e.InputAudioBufferCommitted) and event.item_id == self.turn
 
     def of(self, kind: type[c.Command]) -> list[str]:
         """The event ids of the commands of one type that are on their way, oldest first."""

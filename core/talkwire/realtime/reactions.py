@@ -17,7 +17,7 @@ from .classify import ErrorClass, blocker, classify
 from .commands import JsonObject
 from .conversation import Conversation
 from .events import ErrorDetails
-from .gate import Create, ResponseGate
+from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, Outcome
 from .ids import IdFactory
 from .items import Item, Response
@@ -62,7 +62,7 @@ class Reactions:
         self._timers = TimerTable()
         self._frames: list[str] = []
         self._ids = ids
-        self._interrupted = ""
+        self._interrupted: tuple[str, ...] = ()
 
     # -- what every input ends with
 
@@ -74,6 +74,7 @@ class Reactions:
         create = self.gate.take()
         if create is not None:
             self._queue(self._response_create(create))
+            self._time(Timer.RESPONSE_CREATED, False, now)  # each create has its own deadline
         state = self.gate.state
         self._time(Timer.RESPONSE_CREATED, state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING), now)
         self._time(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED, now)
@@ -128,6 +129,8 @@ class Reactions:
     def _configured(self, event: e.SessionCreated | e.SessionUpdated, events: list[Event]) -> None:
         self.settings.confirm(event.session)
         self._playback.bytes_per_ms = self.settings.output_bytes_per_ms
+        if not self.settings.service_responds:
+            self.gate.quiet()
 
     def _error(self, event: e.ErrorEvent, events: list[Event]) -> None:
         error, kind = event.error, classify(event.error)
@@ -138,6 +141,8 @@ class Reactions:
                 self._settle(self.gate.refused(blocker(error)), events)
             else:
                 self._settle(self.gate.failed(), events, Outcome.FAILED, error)
+        elif self.gate.waits(event_id):
+            events.append(Anomaly(type=event.type, reason=f"{event_id} has not left yet"))
         elif event_id in self._pending:
             self._command_failed(event_id, error, events)
         if kind in (ErrorClass.FATAL, ErrorClass.SESSION_OVER):
@@ -146,7 +151,7 @@ class Reactions:
     def _command_failed(self, event_id: str, error: ErrorDetails, events: list[Event]) -> None:
         command = self._pending.get(event_id)
         if isinstance(command, c.ResponseCancel) and command.response_id == self.gate.active:
-            self.gate.not_active()
+            self._settle(self.gate.not_active(), events)
         if isinstance(command, c.ConversationItemCreate):
             call_id = command.item.get("call_id")
             if isinstance(call_id, str) and self.calls.can(call_id, CallInput.REFUSED):
@@ -197,9 +202,9 @@ class Reactions:
     def _interrupt(
         self, response_id: str, events: list[Event], audio_end_ms: int | None = None
     ) -> None:
-        if response_id == self._interrupted:
+        if response_id in self._interrupted:
             return
-        self._interrupted = response_id
+        self._interrupted = (*self._interrupted[1 - REMEMBERED :], response_id)
         spoken = self.conversation.last_of(response_id)
         item_id = spoken.id if spoken is not None else ""
         events.append(
@@ -334,12 +339,12 @@ class Reactions:
     def _committed(self, event: e.InputAudioBufferCommitted, events: list[Event]) -> None:
         item = self.conversation.place(event.item_id, event.previous_item_id)
         item.role = "user"
-        by_us = self._pending.of(c.InputAudioBufferCommit)
-        if not by_us:
+        if self._pending.is_turn(event) or not self._pending.of(c.InputAudioBufferCommit):
             self._turn_ended()
 
     def _speech_started(self, event: e.InputAudioBufferSpeechStarted, events: list[Event]) -> None:
         """Where we own the playback, speech stops it and cuts the item at what was heard."""
+        self._pending.turn = event.item_id
         if self.settings.service_responds:
             self.gate.speech(True)
         audible = self._playback.audible()
@@ -359,7 +364,12 @@ class Reactions:
         self._pending.add(event_id, command)
         self._queue(command)
 
-    def _speech_stopped(self, event: e.InputAudioBufferSpeechStopped, events: list[Event]) -> None:
+    def _speech_stopped(
+        self,
+        event: e.InputAudioBufferSpeechStopped | e.InputAudioBufferTimeoutTriggered,
+        events: list[Event],
+    ) -> None:
+        self._pending.turn = event.item_id
         self._turn_ended()
 
     def _turn_ended(self) -> None:
@@ -374,10 +384,13 @@ class Reactions:
 
     def _played(self, event: e.OutputAudioBufferStopped, events: list[Event]) -> None:
         self._playback.playing = None
+        # A clear that finds nothing to clear is not answered: this was its answer.
+        self._settle(self._pending.of(c.OutputAudioBufferClear), events)
 
     def _cleared(self, event: e.OutputAudioBufferCleared, events: list[Event]) -> None:
         self._playback.playing = None
         self._interrupt(event.response_id, events)
+        self._settle(self._pending.of(c.OutputAudioBufferClear), events)
 
     _REACTIONS: ClassVar[dict[type[e.ServerEvent], Callable[..., Any]]] = {
         e.SessionCreated: _configured,
@@ -405,6 +418,7 @@ class Reactions:
         e.InputAudioBufferCommitted: _committed,
         e.InputAudioBufferSpeechStarted: _speech_started,
         e.InputAudioBufferSpeechStopped: _speech_stopped,
+        e.InputAudioBufferTimeoutTriggered: _speech_stopped,
         e.InputAudioBufferCleared: _input_cleared,
         e.OutputAudioBufferStarted: _playing,
         e.OutputAudioBufferStopped: _played,

@@ -99,12 +99,14 @@ class GateInput(enum.Enum):
     CREATED = "response.created"
     DONE = "response.done of the active response"
     DONE_UNSEEN = "response.done of one that we did not see begin"
+    DONE_BEFORE_OURS = "response.done of the service's own, our create still on its way"
     COMMITTED = "the user's turn ended and the service answers it by itself"
     REFUSED = "our create met an active response"
     FAILED = "our create failed otherwise"
     CANCEL = "our response.cancel"
     NOT_ACTIVE = "our cancel found nothing to cancel"
     GIVE_UP = "the deadline of the wait passed"
+    CLOSE = "the transport closed"
 
 
 _G, _GI = Gate, GateInput
@@ -114,12 +116,14 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.CREATE: _G.CREATE_SENT,
         _GI.CREATED: _G.ACTIVE,
         _GI.COMMITTED: _G.SERVER_EXPECTED,
+        _GI.CLOSE: _G.IDLE,
     },
     Gate.SERVER_EXPECTED: {
         _GI.CREATED: _G.ACTIVE,
         _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.SERVER_EXPECTED,
         _GI.GIVE_UP: _G.IDLE,
+        _GI.CLOSE: _G.IDLE,
     },
     Gate.CREATE_SENT: {
         _GI.CREATED: _G.ACTIVE,  # ours, or the service's own that was quicker
@@ -129,6 +133,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.FAILED: _G.IDLE,
         _GI.CANCEL: _G.CANCEL_PENDING,
         _GI.GIVE_UP: _G.IDLE,
+        _GI.CLOSE: _G.IDLE,
     },
     Gate.CANCEL_PENDING: {
         _GI.CREATED: _G.CANCEL_SENT,
@@ -137,22 +142,27 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.REFUSED: _G.ACTIVE,
         _GI.FAILED: _G.IDLE,
         _GI.GIVE_UP: _G.IDLE,
+        _GI.CLOSE: _G.IDLE,
     },
     Gate.ACTIVE: {
         _GI.CREATED: _G.ACTIVE,  # the end of the one before was lost on the way
         _GI.DONE: _G.IDLE,
+        _GI.DONE_BEFORE_OURS: _G.CREATE_SENT,
         _GI.COMMITTED: _G.ACTIVE,
         _GI.REFUSED: _G.ACTIVE,  # the created that we took for ours was the service's own
         _GI.FAILED: _G.ACTIVE,
         _GI.CANCEL: _G.CANCEL_SENT,
+        _GI.CLOSE: _G.IDLE,
     },
     Gate.CANCEL_SENT: {
         _GI.CREATED: _G.ACTIVE,
         _GI.DONE: _G.IDLE,
+        _GI.DONE_BEFORE_OURS: _G.CANCEL_PENDING,  # ours was on its way when we said stop
         _GI.COMMITTED: _G.CANCEL_SENT,
         _GI.REFUSED: _G.CANCEL_SENT,
         _GI.FAILED: _G.CANCEL_SENT,
         _GI.NOT_ACTIVE: _G.IDLE,  # it ended by itself meanwhile (§3.5)
+        _GI.CLOSE: _G.IDLE,
     },
 }
 
