@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _demo(options, started)
     except Trouble as trouble:
         sys.exit(f"talkwire: {trouble}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # ^C while the voice was loading: as the shell knows it, without a traceback
     # A tool that never returns must not hold the process: threads cannot be stopped.
     sys.stdout.flush()
     os._exit(0)
