@@ -118,13 +118,12 @@ class Reactions:
 
     # -- the session
 
-    def _move_phase(self, event: e.ServerEvent, events: list[Event]) -> None:
-        moved_by = _PHASE_INPUTS.get(type(event), PhaseInput.OTHER)
-        phase = advance(PHASES, self.phase, moved_by)
+    def _move_phase(self, event: e.ServerEvent) -> bool:
+        phase = advance(PHASES, self.phase, _PHASE_INPUTS.get(type(event), PhaseInput.OTHER))
         if phase is None:
-            events.append(Anomaly(type=event.type, reason=f"the session is {self.phase.value}"))
-        else:
-            self.phase = phase
+            return False
+        self.phase = phase
+        return True
 
     def _configured(self, event: e.SessionCreated | e.SessionUpdated, events: list[Event]) -> None:
         self.settings.confirm(event.session)

@@ -58,10 +58,9 @@ class Session(Reactions):
         event = decode_event(frame)
         if isinstance(event, InvalidFrame | UnknownEvent):
             return [event]
-        if self.closed:
-            return [Anomaly(type=event.type, reason="the session is closed")]
+        if not self._move_phase(event):
+            return [Anomaly(type=event.type, reason=f"the session is {self.phase.value}")]
         events: list[Event] = [event]
-        self._move_phase(event, events)
         react = self._REACTIONS.get(type(event))
         if react is not None:
             answered = self._pending.answered_by(event)
