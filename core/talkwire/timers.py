@@ -7,7 +7,7 @@ class Timer(enum.Enum):
     """Why a session wakes up."""
 
     HANDSHAKE = "handshake"
-    """The service has not confirmed the configuration; told, nothing changes."""
+    """The service has not confirmed the configuration; told once, nothing changes."""
     RESPONSE_CREATED = "response_created"
     """Our `response.create` got neither a response nor an error; the gate opens again."""
     SERVER_RESPONSE = "server_response"

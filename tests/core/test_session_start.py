@@ -204,7 +204,7 @@ def test_closing_from_our_side_settles_as_losing_the_line_does() -> None:
     events = list(script.session.close(now=0.0))
     assert settled(events) == [(event_id, Outcome.LOST)]
     assert events[-1] == SessionClosed(reason="closed by us")
-    with pytest.raises(LocalProtocolError, match="send_text .* closed"):
+    with pytest.raises(LocalProtocolError, match=r"send_text .* closed"):
         script.session.send_text("Hello?", now=1.0)
 
 

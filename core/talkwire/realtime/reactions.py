@@ -78,7 +78,13 @@ class Reactions:
         state = self.gate.state
         self._time(Timer.RESPONSE_CREATED, state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING), now)
         self._time(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED, now)
-        self._time(Timer.HANDSHAKE, self.phase in (Phase.CONNECTING, Phase.CREATED), now)
+        if not self._awaits_configuration():
+            self._time(Timer.HANDSHAKE, False, now)
+
+    def _awaits_configuration(self) -> bool:
+        """Whether the service owes its first word, or the answer to what we asked for first."""
+        asked = bool(self.settings.desired)
+        return self.phase is Phase.CONNECTING or (self.phase is Phase.CREATED and asked)
 
     def _time(self, timer: Timer, wanted: bool, now: float) -> None:
         if timer in self.plane.deadlines:
