@@ -1,0 +1,245 @@
+"""`talkwire demo` as a person runs it: a process, its output, its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+
+import attrs
+import pytest
+
+pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
+
+from support.hop import visiting
+
+TALKWIRE = (sys.executable, "-m", "talkwire_io")
+START_S = 30.0
+"""Loading the voice takes 3 to 6 s on two cores; a busy machine may need more."""
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+def environment(**changed: str | None) -> dict[str, str]:
+    merged = {**os.environ, "OPENAI_API_KEY": None, "OPENAI_BASE_URL": None, **changed}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def refused(*arguments: str, **changed: str | None) -> tuple[int, str]:
+    """Exit status and stderr of a run that ends by itself; nothing was served."""
+    done = subprocess.run(
+        [*TALKWIRE, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        env=environment(**changed),
+    )
+    assert "http://" not in done.stdout
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.strip()
+
+
+@attrs.define
+class Running:
+    process: asyncio.subprocess.Process
+    said: str = ""
+    url: str = ""
+
+    async def read_until(self, pattern: str) -> re.Match[str]:
+        assert self.process.stdout is not None
+        while (found := re.search(pattern, self.said)) is None:
+            line = await self.process.stdout.readline()
+            assert line, f"the process ended; it said {self.said!r} {await self.complaints()!r}"
+            self.said += line.decode()
+        return found
+
+    async def complaints(self) -> str:
+        assert self.process.stderr is not None
+        return (await self.process.stderr.read()).decode()
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 5)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def get(self, path: str) -> tuple[int, str, str]:
+        """Status, content type and body."""
+
+        def fetch() -> tuple[int, str, str]:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as reply:
+                return reply.status, reply.headers.get_content_type(), reply.read().decode()
+
+        return await asyncio.to_thread(fetch)
+
+
+@contextlib.asynccontextmanager
+async def started(*arguments: str, **changed: str | None) -> AsyncIterator[Running]:
+    process = await asyncio.create_subprocess_exec(
+        *TALKWIRE,
+        "demo",
+        "--port",
+        "0",
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**changed),
+    )
+    try:
+        yield Running(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def served(*arguments: str, **changed: str | None) -> AsyncIterator[Running]:
+    async with started(*arguments, **changed) as running, asyncio.timeout(START_S + 20):
+        async with asyncio.timeout(START_S):
+            match = await running.read_until(r"talkwire demo: (http://\S+:\d+)  \(ready")
+        running.url = match[1]
+        yield running
+
+
+@posix
+def test_the_demo_serves_its_page_says_where_and_stops_cleanly() -> None:
+    async def main() -> None:
+        async with served() as running:
+            assert running.url.startswith("http://localhost:")
+            status, kind, page = await running.get("/")
+            assert (status, kind) == (200, "text/html")
+            assert "<button" in page
+            for path in re.findall(r'(?:src|href)="(/[^"]+)"', page):
+                assert (await running.get(path))[0] == 200, path
+            status, kind, text = await running.get("/demo/status")
+            assert (status, kind) == (200, "application/json")
+            assert json.loads(text)["service"] == "local"
+            assert await running.stop() == 0
+            assert await running.complaints() == ""
+
+    asyncio.run(main())
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_it_with_a_page_open_says_goodbye_to_the_page(number: signal.Signals) -> None:
+    async def main() -> None:
+        async with served() as running, visiting(running.port) as page:
+            await page.open(None)
+            stopping = asyncio.create_task(running.stop(number))
+            async with asyncio.timeout(2):
+                last, code = await page.bye()
+            assert (last["code"], code) == ("ended", 1000)
+            assert await stopping == 0
+            assert await running.complaints() == ""
+
+    asyncio.run(main())
+
+
+@posix
+def test_with_openai_only_the_service_is_another() -> None:
+    async def main() -> None:
+        key = "sk-proj-abcDEF_123-xyz0987654321"
+        nowhere = "http://127.0.0.1:9/v1"
+        async with served("--openai", OPENAI_API_KEY=key, OPENAI_BASE_URL=nowhere) as running:
+            assert "voice" not in running.said  # none is loaded
+            status = json.loads((await running.get("/demo/status"))[2])
+            assert status["service"] == "openai"
+            assert status["brain"] is None
+            async with visiting(running.port) as page:
+                last, _ = await page.bye()
+                assert last["code"] == "service_refused"
+                assert last["message"] == "The voice service cannot be reached."
+            assert await running.stop() == 0
+            complaints = await running.complaints()
+            assert "no answer from 127.0.0.1:9" in complaints
+            assert "Traceback" not in complaints
+            assert "abcDEF" not in running.said + complaints
+
+    asyncio.run(main())
+
+
+@posix
+def test_interrupting_it_while_it_loads_is_no_traceback() -> None:
+    async def main() -> None:
+        async with started() as running, asyncio.timeout(START_S):
+            await running.read_until("Loading")
+            running.process.send_signal(signal.SIGINT)
+            status = await running.process.wait()
+            # Quick machines may have begun to serve.
+            assert status in (130, 0)
+            assert "Traceback" not in await running.complaints()
+
+    asyncio.run(main())
+
+
+def test_a_taken_port_is_said_with_a_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, words = refused("demo", "--port", str(port))
+    assert status == 1
+    assert words == f"talkwire: port {port} is taken; try: talkwire demo --port {port + 1}"
+
+
+@pytest.mark.parametrize("port", ["65536", "-1"])
+def test_a_number_that_is_no_port(port: str) -> None:
+    assert refused("demo", "--port", port) == (1, f"talkwire: {port} is not a port: 0 to 65535")
+
+
+def test_a_port_that_is_no_number() -> None:
+    status, words = refused("demo", "--port", "http")
+    assert status == 2
+    assert "argument --port: invalid int value: 'http'" in words
+
+
+def test_a_host_that_is_not_ours() -> None:
+    status, words = refused("demo", "--host", "192.0.2.1", "--port", "0")
+    assert status == 1
+    assert words.startswith("talkwire: cannot listen on 192.0.2.1 port 0: ")
+
+
+@pytest.mark.parametrize("key", [None, "", "sk-with a-space"])
+def test_openai_without_a_key_says_what_to_set(key: str | None) -> None:
+    status, words = refused("demo", "--openai", "--port", "0", OPENAI_API_KEY=key)
+    assert status == 1
+    assert words.startswith("talkwire: ") and "OPENAI_API_KEY" in words
+    assert "with a-space" not in words
+    assert "\n" not in words
+
+
+def test_a_base_url_that_is_none_is_said() -> None:
+    status, words = refused(
+        "demo", "--openai", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL="localhost"
+    )
+    assert status == 1
+    assert words.startswith("talkwire: base_url is http(s)://host[:port][/path]")
+
+
+@pytest.mark.parametrize("missing", ["aiortc", "quart"])
+def test_a_missing_extra_is_said_with_the_command_that_installs_it(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[0] = 'talkwire'\n"
+        "from talkwire_io.cli import main; main(['demo', '--port', '0'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=START_S
+    )
+    assert done.returncode == 1
+    assert done.stderr == f'talkwire: {missing} is missing: pip install "talkwire[demo]"\n'
+
+
+def test_without_a_command_it_says_which_there_are() -> None:
+    status, words = refused()
+    assert status == 2
+    assert "usage: " in words and "command" in words
