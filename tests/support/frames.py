@@ -59,7 +59,7 @@ def response_created(
     """`ours` is the client event that the response echoes."""
     metadata = None if ours is None else {"client_event_id": ours}
     conversation = None if out_of_band else CONVERSATION
-    response = {
+    response: Frame = {
         "id": response_id,
         "status": "in_progress",
         "output": [],
@@ -239,10 +239,11 @@ class Script:
     def say(self, words: str = "Hello.", now: float = 0.0) -> str:
         """Type something; the service acknowledges it. Returns the create's event_id, which has
         left when the gate was open."""
+        self.sent()
         self.session.send_text(words, now=now)
-        frames = self.sent()
-        self.acknowledge(frames[0])
-        return "" if len(frames) < 2 else str(frames[1]["event_id"])
+        item, *create = self.sent()
+        self.acknowledge(item)
+        return str(create[0]["event_id"]) if create else ""
 
     def acknowledge(self, create: Frame) -> list[Event]:
         """The service's answer to a `conversation.item.create`."""

@@ -23,6 +23,9 @@ class Create:
     beaten_by: str | None = None
     """The service's own response that began while this one was on its way."""
 
+    cancelled: bool = False
+    """It was told to stop before it had a response."""
+
     def covered_by_service(self) -> bool:
         """Whether a response starting now, by itself, makes this one needless."""
         return self.response is None and not self.inputs
@@ -80,6 +83,10 @@ class ResponseGate:
         """Whether this response runs beside the default conversation."""
         return response_id in self._out_of_band
 
+    def has_ended(self, response_id: str) -> bool:
+        """Whether this response is over; of those that ended lately."""
+        return response_id in self._ended
+
     def waits(self, event_id: str) -> bool:
         """Whether this request waits to leave: nothing can have answered it yet."""
         return self._waiting is not None and event_id in self._waiting.event_ids
@@ -113,7 +120,11 @@ class ResponseGate:
         A create that is only waiting is not touched; one on its way is cancelled once it has
         an id, because until then the service would not know what to cancel (§3.5).
         """
-        return self.active if self._move(GateInput.CANCEL) else None
+        if not self._move(GateInput.CANCEL):
+            return None
+        if self._on_its_way is not None:
+            self._on_its_way.cancelled = True
+        return self.active
 
     def take_cancel(self) -> str | None:
         """The response whose cancel had to wait for its id, and may leave now."""
@@ -214,7 +225,7 @@ class ResponseGate:
         if self.active in self._ended:
             self._move(GateInput.DONE)
         create, self._on_its_way = self._on_its_way, None
-        if create is None or create.covered:
+        if create is None or create.covered or create.cancelled:
             return create.event_ids if create else []
         create.beaten_by = None
         later, self._waiting = self._waiting, create

@@ -24,7 +24,7 @@ from .items import Item, Response
 from .pending import Pending
 from .plane import Plane
 from .playback import Playback
-from .settings import Settings
+from .settings import Settings, is_object
 from .state import PHASES, CallInput, Gate, Phase, PhaseInput, advance
 from .wire import encode
 
@@ -155,7 +155,7 @@ class Reactions:
 
     def _command_failed(self, event_id: str, error: ErrorDetails, events: list[Event]) -> None:
         command = self._pending.get(event_id)
-        if isinstance(command, c.ResponseCancel) and command.response_id == self.gate.active:
+        if self._cancels(event_id, self.gate.active) and classify(error) is ErrorClass.BENIGN:
             self._settle(self.gate.not_active(), events)
         if isinstance(command, c.ConversationItemCreate):
             call_id = command.item.get("call_id")
@@ -169,6 +169,9 @@ class Reactions:
         response = event.response
         if self.gate.is_open(response.id):
             events.append(Anomaly(type=event.type, reason=f"{response.id} is running already"))
+            return
+        if self.gate.has_ended(response.id):
+            events.append(Anomaly(type=event.type, reason=f"{response.id} has ended already"))
             return
         ours = response.labels.get(CLIENT_EVENT_ID)
         if response.out_of_band:
@@ -200,7 +203,7 @@ class Reactions:
         self._settle([i for i in cancels if self._cancels(i, response_id)], events)
         self._follow_up(response_id)
 
-    def _cancels(self, event_id: str, response_id: str) -> bool:
+    def _cancels(self, event_id: str, response_id: str | None) -> bool:
         command = self._pending.get(event_id)
         return isinstance(command, c.ResponseCancel) and command.response_id == response_id
 
@@ -256,9 +259,15 @@ class Reactions:
         self._emit(event.call_id, event.name, event.arguments, events, event.type)
 
     def _complete_calls(self, response: Response, events: list[Event]) -> None:
-        if b'"function_call"' in bytes(response.output):
-            for item in response.items:
-                self._complete(item, events)
+        """The last of the four events; for who attached during the response, the first (§3.7)."""
+        if b'"function_call"' not in bytes(response.output):
+            return
+        for item in response.items:
+            if self.plane.trusted and item.call_id and item.status == "completed":
+                self.calls.announce(
+                    item.call_id, name=item.name or "", response_id=response.id, item_id=item.id
+                )
+            self._complete(item, events)
 
     def _complete(self, item: Item, events: list[Event]) -> None:
         """One of the item events says that a call is whole, if it was announced (§3.7)."""
@@ -346,28 +355,37 @@ class Reactions:
         item.role = "user"
         if self._pending.is_turn(event) or not self._pending.of(c.InputAudioBufferCommit):
             self._turn_ended()
+        else:
+            self.gate.quiet()
 
     def _speech_started(self, event: e.InputAudioBufferSpeechStarted, events: list[Event]) -> None:
         """Where we own the playback, speech stops it and cuts the item at what was heard."""
         self._pending.turn = event.item_id
         if self.settings.service_responds:
             self.gate.speech(True)
+        cut = self._cut_playing() if self.settings.speech_interrupts else None
+        if cut is not None:
+            item_id, played_ms = cut
+            self._interrupt(self.conversation.item(item_id).response_id, events, played_ms)
+
+    def _cut_playing(self) -> tuple[str, int] | None:
+        """Cut what is being heard, where we own the playback: (item_id, heard ms)."""
         audible = self._playback.audible()
-        if audible is None or not self.settings.speech_interrupts:
-            return
+        if audible is None:
+            return None
         item_id, content_index, played_ms = audible
         self._playback.stop(item_id, content_index)
-        item = self.conversation.item(item_id)
-        self._interrupt(item.response_id, events, played_ms)
-        event_id = self._ids("event")
-        command = c.ConversationItemTruncate(
-            event_id=event_id,
-            item_id=item_id,
-            content_index=content_index,
-            audio_end_ms=played_ms,
-        )
-        self._pending.add(event_id, command)
-        self._queue(command)
+        if played_ms:  # a cut at 0 ms is refused (livekit/agents#6157)
+            event_id = self._ids("event")
+            command = c.ConversationItemTruncate(
+                event_id=event_id,
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=played_ms,
+            )
+            self._pending.add(event_id, command)
+            self._queue(command)
+        return item_id, played_ms
 
     def _speech_stopped(
         self,
@@ -434,8 +452,8 @@ class Reactions:
 def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
     """A create that its response will echo: `response.created` names no client event (§3.4)."""
     options: JsonObject = {} if command.response is msgspec.UNSET else command.response
-    metadata: JsonObject = options.get("metadata") or {}
-    if len(metadata) < MAX_METADATA_PAIRS or CLIENT_EVENT_ID in metadata:
+    metadata = options.get("metadata") or {}
+    if is_object(metadata) and len(metadata) < MAX_METADATA_PAIRS:
         options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
     return c.ResponseCreate(event_id=event_id, response=options)
 

@@ -184,8 +184,9 @@ class Session(Reactions):
         self._require_open("cancel")
         response_id = self.gate.cancel()
         event_id = None if response_id is None else self._cancel(response_id)
-        if not self.plane.carries_audio and self._playback.playing is not None:
+        if self._playback.playing is not None:
             self.send(c.OutputAudioBufferClear(), now=now)
+        self._cut_playing()
         self._after(now)
         return event_id
 
