@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
 from . import commands as c
 from . import events as e
@@ -68,6 +69,9 @@ class Reactions:
 
     def _after(self, now: float) -> None:
         """Let leave what may leave now, and set the clock for what is awaited."""
+        if not self._takes_commands():
+            self._timers.clear()
+            return
         due = self.gate.take_cancel()
         if due is not None:
             self._cancel(due)
@@ -81,6 +85,9 @@ class Reactions:
         if not self._awaits_configuration():
             self._time(Timer.HANDSHAKE, False, now)
 
+    def _takes_commands(self) -> bool:
+        return advance(PHASES, self.phase, PhaseInput.COMMAND) is not None
+
     def _awaits_configuration(self) -> bool:
         """Whether the service owes its first word, or the answer to what we asked for first."""
         asked = bool(self.settings.desired)
@@ -89,6 +96,14 @@ class Reactions:
     def _time(self, timer: Timer, wanted: bool, now: float) -> None:
         if timer in self.plane.deadlines:
             self._timers.run(timer, wanted, now)
+
+    def _new_event_id(self) -> str:
+        """An id that no command on its way has; some have ids of the caller's."""
+        for _ in range(len(self._pending) + 1):
+            event_id = self._ids("event")
+            if event_id not in self._pending:
+                return event_id
+        raise LocalProtocolError(f"the id factory repeats itself: {event_id!r}")
 
     def _queue(self, command: c.Command) -> None:
         self._frames.append(encode(command))
@@ -112,7 +127,7 @@ class Reactions:
         return labelled(c.ResponseCreate(response=create.response or {}), create.event_ids[-1])
 
     def _cancel(self, response_id: str) -> str:
-        event_id = self._ids("event")
+        event_id = self._new_event_id()
         command = c.ResponseCancel(event_id=event_id, response_id=response_id)
         self._pending.add(event_id, command)
         self._queue(command)
@@ -120,7 +135,7 @@ class Reactions:
 
     def _follow_up(self, batch_id: str) -> None:
         if self.calls.take_follow_up(batch_id):
-            self._want_response(c.ResponseCreate(), self._ids("event"))
+            self._want_response(c.ResponseCreate(), self._new_event_id())
 
     # -- the session
 
@@ -376,7 +391,7 @@ class Reactions:
         item_id, content_index, played_ms = audible
         self._playback.stop(item_id, content_index)
         if played_ms:  # a cut at 0 ms is refused (livekit/agents#6157)
-            event_id = self._ids("event")
+            event_id = self._new_event_id()
             command = c.ConversationItemTruncate(
                 event_id=event_id,
                 item_id=item_id,

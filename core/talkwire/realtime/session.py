@@ -224,7 +224,7 @@ class Session(Reactions):
     # -- check, then mutate, then queue
 
     def _require_open(self, call: str) -> None:
-        if advance(PHASES, self.phase, PhaseInput.COMMAND) is None:
+        if not self._takes_commands():
             raise LocalProtocolError(f"{call} is not legal when the session is {self.phase.value}")
 
     def _require_answerable(self, call_id: str, call: str) -> None:
@@ -238,7 +238,7 @@ class Session(Reactions):
         """The event id given, checked, or a new one; an append needs none."""
         given = msgspec.UNSET if command is None else command.event_id
         if given is msgspec.UNSET:
-            return self._ids("event")
+            return self._new_event_id()
         if not 0 < len(given) <= MAX_EVENT_ID:
             raise LocalProtocolError(f"{call}: event_id must have 1 to {MAX_EVENT_ID} characters")
         if given in self._pending:
@@ -288,7 +288,7 @@ class Session(Reactions):
         event_id = self._event_id(None, "send_text")
         self._send_item(c.ConversationItemCreate(event_id=event_id, item=item), event_id)
         if respond:
-            self._want_response(c.ResponseCreate(), self._ids("event"))
+            self._want_response(c.ResponseCreate(), self._new_event_id())
         self._after(now)
         return event_id
 
@@ -318,6 +318,7 @@ class Session(Reactions):
             self._want_response(command, event_id)
 
     def _cancel_response(self, command: c.ResponseCancel, event_id: str) -> None:
+        self._encode(command)
         if command.response_id in (msgspec.UNSET, self.gate.active):
             response_id = self.gate.cancel() if self.gate.active else None
             if response_id is None:
