@@ -161,7 +161,11 @@ class Relay:
             return [InvalidFrame(reason=str(error), frame=message)]
         events: list[Event | PageEvent] = []
         for line in text.split("\n"):
-            if line.startswith(_CONTROL):
+            if len(line) > self._max_frame_bytes:
+                # Counting characters is enough to refuse a flood; at most four bytes each.
+                reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
+                events.append(InvalidFrame(reason=reason, frame=line))
+            elif line.startswith(_CONTROL):
                 events += self._receive_control(line, now)
             elif line:
                 events += self._receive_frame(line, now)
@@ -217,8 +221,8 @@ class Relay:
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`; None: no need."""
-        ours, inner = self._timers.next(), self.session.next_timeout()
-        return min(ours, inner) if ours is not None and inner is not None else ours or inner
+        both = (self._timers.next(), self.session.next_timeout())
+        return min((deadline for deadline in both if deadline is not None), default=None)
 
     @property
     def closed(self) -> bool:
@@ -238,10 +242,6 @@ class Relay:
         self._control.append(encode(message))
 
     def _receive_frame(self, line: str, now: float) -> Sequence[Event]:
-        # Counting characters is enough to refuse a flood; at most four bytes each.
-        if len(line) > self._max_frame_bytes:
-            reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
-            return [InvalidFrame(reason=reason, frame=line)]
         if not self._move(HopInput.FRAME):
             return [Anomaly(type="frame", reason=f"the hop is {self.hop.value}")]
         return self.session.receive(line, now=now)

@@ -259,6 +259,6 @@ class Script:
 _WIRE = get_args(ServerEvent)
 
 
-def settled(events: list[Event]) -> list[tuple[str, Outcome]]:
+def settled(events: Sequence[object]) -> list[tuple[str, Outcome]]:
     """Which commands ended, and how."""
     return [(e.event_id, e.outcome) for e in events if isinstance(e, CommandSettled)]

@@ -65,9 +65,6 @@ class Pending:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._commands
 
-    def __len__(self) -> int:
-        return len(self._commands)
-
     def add(self, event_id: str, command: c.Command) -> None:
         self._commands[event_id] = command
 

@@ -13,6 +13,7 @@ from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
 from . import commands as c
 from . import events as e
+from .call_claims import CallClaims
 from .calls import Calls
 from .classify import ErrorClass, blocker, classify
 from .commands import JsonObject
@@ -21,12 +22,12 @@ from .events import ErrorDetails
 from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, Outcome
 from .ids import IdFactory
-from .items import Item, Response
 from .pending import Pending
 from .plane import Plane
 from .playback import Playback
 from .settings import Settings, is_object
 from .state import PHASES, CallInput, Gate, Phase, PhaseInput, advance
+from .transcript import TELLS
 from .wire import encode
 
 CLIENT_EVENT_ID = "client_event_id"
@@ -37,6 +38,7 @@ class Reactions:
     """The books of a session and its answer to every event; `Session` adds the doors."""
 
     __slots__ = (
+        "_claims",
         "_frames",
         "_ids",
         "_interrupted",
@@ -56,6 +58,7 @@ class Reactions:
         self.phase = Phase.CONNECTING
         self.gate = ResponseGate()
         self.calls = Calls()
+        self._claims = CallClaims(self.calls, self.gate, plane.trusted)
         self.conversation = Conversation()
         self.settings = Settings()
         self._playback = Playback()
@@ -99,11 +102,12 @@ class Reactions:
 
     def _new_event_id(self) -> str:
         """An id that no command on its way has; some have ids of the caller's."""
-        for _ in range(len(self._pending) + 1):
-            event_id = self._ids("event")
-            if event_id not in self._pending:
-                return event_id
-        raise LocalProtocolError(f"the id factory repeats itself: {event_id!r}")
+        made = [self._ids("event")]
+        while made[-1] in self._pending:
+            made.append(self._ids("event"))
+            if made[-1] in made[:-1]:
+                raise LocalProtocolError(f"the id factory repeats itself: {made[-1]!r}")
+        return made[-1]
 
     def _queue(self, command: c.Command) -> None:
         self._frames.append(encode(command))
@@ -209,7 +213,7 @@ class Reactions:
     def _response_done(self, event: e.ResponseDone, events: list[Event]) -> None:
         response = event.response
         response_id = response.id or self.gate.active or ""
-        self._complete_calls(response, events)
+        events += self._claims.response_done(response, event.type)
         events += self.calls.response_done(response_id)
         if response.status == "cancelled":
             self._interrupt(response_id, events)
@@ -234,76 +238,24 @@ class Reactions:
             Interrupted(response_id=response_id, item_id=item_id, audio_end_ms=audio_end_ms)
         )
 
-    # -- function calls
+    # -- items
 
     def _output_item(
         self, event: e.ResponseOutputItemAdded | e.ResponseOutputItemDone, events: list[Event]
     ) -> None:
-        item = event.item
-        if not self.gate.is_out_of_band(event.response_id):
-            self.conversation.update(item).response_id = event.response_id
-        if item.type != "function_call" or not item.call_id:
-            return
-        if not self._may_announce(event.response_id):
-            reason = f"call {item.call_id} of a response that is not running"
+        item, response_id = event.item, event.response_id
+        if not self._claims.may_speak_for(response_id):
+            reason = f"item {item.id} of a response that is not running"
             events.append(Anomaly(type=event.type, reason=reason))
             return
-        self.calls.announce(
-            item.call_id, name=item.name or "", response_id=event.response_id, item_id=item.id
-        )
-        self._complete(item, events)
-
-    def _may_announce(self, response_id: str) -> bool:
-        return self.plane.trusted or self.gate.is_open(response_id)
+        if not self.gate.is_out_of_band(response_id):
+            self.conversation.update(item).response_id = response_id
+        events += self._claims.output_item(item, response_id, event.type)
 
     def _arguments_done(
         self, event: e.ResponseFunctionCallArgumentsDone, events: list[Event]
     ) -> None:
-        record = self.calls.get(event.call_id)
-        if self.plane.trusted:
-            self.calls.announce(
-                event.call_id,
-                name=event.name,
-                response_id=event.response_id,
-                item_id=event.item_id,
-            )
-        elif record is None or not record.belongs_to(event.response_id, event.item_id):
-            reason = f"call {event.call_id} was not announced by {event.response_id}"
-            events.append(Anomaly(type=event.type, reason=reason))
-            return
-        self._emit(event.call_id, event.name, event.arguments, events, event.type)
-
-    def _complete_calls(self, response: Response, events: list[Event]) -> None:
-        """The last of the four events; for who attached during the response, the first (§3.7)."""
-        if b'"function_call"' not in bytes(response.output):
-            return
-        for item in response.items:
-            if self.plane.trusted and item.call_id and item.status == "completed":
-                self.calls.announce(
-                    item.call_id, name=item.name or "", response_id=response.id, item_id=item.id
-                )
-            self._complete(item, events)
-
-    def _complete(self, item: Item, events: list[Event]) -> None:
-        """One of the item events says that a call is whole, if it was announced (§3.7)."""
-        if item.type == "function_call" and item.status == "completed":
-            record = self.calls.get(item.call_id or "")
-            if record is not None:
-                self._emit(
-                    record.call_id, item.name or "", item.arguments or "", events, "function_call"
-                )
-
-    def _emit(
-        self, call_id: str, name: str, arguments: str, events: list[Event], said_by: str
-    ) -> None:
-        if not self.calls.can(call_id, CallInput.COMPLETE):
-            events.append(Anomaly(type=said_by, reason=f"call {call_id} was cut off before"))
-            return
-        call = self.calls.complete(call_id, name=name, arguments=arguments)
-        if call is not None:
-            events.append(call)
-
-    # -- the conversation
+        events += self._claims.arguments(event)
 
     def _item_added(
         self, event: e.ConversationItemAdded | e.ConversationItemCreated, events: list[Event]
@@ -314,51 +266,10 @@ class Reactions:
 
     def _item_done(self, event: e.ConversationItemDone, events: list[Event]) -> None:
         self.conversation.update(event.item)
-        self._complete(event.item, events)
+        events += self._claims.item(event.item, event.type)
 
-    def _item_retrieved(self, event: e.ConversationItemRetrieved, events: list[Event]) -> None:
-        self.conversation.update(event.item)
-
-    def _item_deleted(self, event: e.ConversationItemDeleted, events: list[Event]) -> None:
-        self.conversation.delete(event.item_id)
-
-    def _item_truncated(self, event: e.ConversationItemTruncated, events: list[Event]) -> None:
-        self.conversation.item(event.item_id).audio_end_ms = event.audio_end_ms
-
-    def _heard(
-        self, event: e.ConversationItemInputAudioTranscriptionDelta, events: list[Event]
-    ) -> None:
-        self.conversation.item(event.item_id).say(event.content_index, event.delta)
-
-    def _heard_all(
-        self, event: e.ConversationItemInputAudioTranscriptionCompleted, events: list[Event]
-    ) -> None:
-        self.conversation.item(event.item_id).said(event.content_index, event.transcript)
-
-    def _not_understood(
-        self, event: e.ConversationItemInputAudioTranscriptionFailed, events: list[Event]
-    ) -> None:
-        item = self.conversation.item(event.item_id)
-        item.transcript_error = event.error.message or event.error.code or "unknown"
-
-    def _said(
-        self,
-        event: e.ResponseOutputTextDelta | e.ResponseOutputAudioTranscriptDelta,
-        events: list[Event],
-    ) -> None:
-        item = self.conversation.get(event.item_id)
-        if item is not None:
-            item.say(event.content_index, event.delta)
-
-    def _said_text(self, event: e.ResponseOutputTextDone, events: list[Event]) -> None:
-        item = self.conversation.get(event.item_id)
-        if item is not None:
-            item.said(event.content_index, event.text)
-
-    def _said_aloud(self, event: e.ResponseOutputAudioTranscriptDone, events: list[Event]) -> None:
-        item = self.conversation.get(event.item_id)
-        if item is not None:
-            item.said(event.content_index, event.transcript)
+    def _told(self, event: e.ServerEvent, events: list[Event]) -> None:
+        TELLS[type(event)](self.conversation, event)
 
     # -- audio
 
@@ -442,16 +353,6 @@ class Reactions:
         e.ConversationItemAdded: _item_added,
         e.ConversationItemCreated: _item_added,
         e.ConversationItemDone: _item_done,
-        e.ConversationItemRetrieved: _item_retrieved,
-        e.ConversationItemDeleted: _item_deleted,
-        e.ConversationItemTruncated: _item_truncated,
-        e.ConversationItemInputAudioTranscriptionDelta: _heard,
-        e.ConversationItemInputAudioTranscriptionCompleted: _heard_all,
-        e.ConversationItemInputAudioTranscriptionFailed: _not_understood,
-        e.ResponseOutputTextDelta: _said,
-        e.ResponseOutputTextDone: _said_text,
-        e.ResponseOutputAudioTranscriptDelta: _said,
-        e.ResponseOutputAudioTranscriptDone: _said_aloud,
         e.ResponseOutputAudioDelta: _audio,
         e.InputAudioBufferCommitted: _committed,
         e.InputAudioBufferSpeechStarted: _speech_started,
@@ -461,13 +362,14 @@ class Reactions:
         e.OutputAudioBufferStarted: _playing,
         e.OutputAudioBufferStopped: _played,
         e.OutputAudioBufferCleared: _cleared,
+        **dict.fromkeys(TELLS, _told),
     }
 
 
 def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
     """A create that its response will echo: `response.created` names no client event (§3.4)."""
     options: JsonObject = {} if command.response is msgspec.UNSET else command.response
-    metadata = options.get("metadata") or {}
+    metadata: object = options.get("metadata") or JsonObject()
     if is_object(metadata) and len(metadata) < MAX_METADATA_PAIRS:
         options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
     return c.ResponseCreate(event_id=event_id, response=options)
