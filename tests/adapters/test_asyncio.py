@@ -140,8 +140,9 @@ def test_nothing_is_read_and_no_deadline_passes_while_nobody_iterates() -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
+            await call.session_update({})
             await far.speak()
-            await asyncio.sleep(1000)  # the handshake has 15 s
+            await asyncio.sleep(1000)  # it has 15 s to be confirmed
             assert isinstance(await anext(call), events.SessionCreated)
             assert await anext(call) == TimedOut(timer=Timer.HANDSHAKE)
 

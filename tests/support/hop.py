@@ -21,9 +21,9 @@ Frame = dict[str, Any]
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Quart) -> AsyncIterator[int]:
-    """Serve `app` on 127.0.0.1; the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+async def serving(app: Quart, listener: socket.socket | None = None) -> AsyncIterator[int]:
+    """Serve `app` on 127.0.0.1, or on a listening socket; the port."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     port: int = listener.getsockname()[1]
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
