@@ -21,7 +21,8 @@ class Value:
         return _state(self) == _state(other)
 
     def __hash__(self) -> int:
-        return hash((type(self), str(_state(self))))
+        # Of text alone: other fields may be mutable, or equal without looking alike (1 and 1.0).
+        return hash((type(self), *(v for v in _state(self) if isinstance(v, str | bytes))))
 
     def __repr__(self) -> str:
         """The class and what differs from its defaults, so that a log line stays short."""

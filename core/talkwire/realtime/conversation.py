@@ -38,9 +38,11 @@ class ConversationItem:
         return "".join(self._words[index] for index in sorted(self._words)).strip()
 
     def say(self, content_index: int, delta: str) -> None:
+        """More words of one content part."""
         self._words[content_index] = self._words.get(content_index, "") + delta
 
     def said(self, content_index: int, words: str) -> None:
+        """All words of one content part."""
         self._words[content_index] = words
 
 
@@ -101,6 +103,7 @@ class Conversation:
         return item
 
     def delete(self, item_id: str) -> None:
+        """Take an item out; one that is not there is no harm."""
         self._items.pop(item_id, None)
         if item_id in self._order:
             self._order.remove(item_id)
