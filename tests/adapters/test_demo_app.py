@@ -307,12 +307,21 @@ def test_a_slow_tool_holds_up_nothing_else() -> None:
 def test_a_page_that_vanishes_ends_its_call_within_two_seconds(busy: bool) -> None:
     """Only its websocket: as far as the service knows, the call is fine until it is hung up."""
 
+    begun = asyncio.Event()
+
+    @tool(timeout_s=600)
+    async def patient() -> str:
+        """Take ten minutes."""
+        begun.set()
+        await asyncio.Event().wait()
+        return "never"
+
     async def main() -> None:
-        async with staged() as stage, stage.caller() as caller:
+        async with staged(Tools([add, patient])) as stage, stage.caller() as caller:
             await caller.ask('add {"a":2,"b":3}')
             if busy:
                 await caller.hop.say({"type": "talkwire.text", "text": "patient"})
-                await caller.peer.wait_for("response.done")
+                await begun.wait()
             assert len(stage.calls) == 1
             caller.hop.socket.transport.abort()
             async with asyncio.timeout(2):
