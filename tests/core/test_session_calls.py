@@ -343,6 +343,22 @@ def test_a_call_of_our_own_history_is_never_emitted() -> None:
     assert not [e for e in script.tell(item_added(item), item_done(item)) if e == WEATHER]
 
 
+def test_putting_in_a_call_that_is_known_does_not_open_it_again() -> None:
+    script = called("call_1")
+    answer(script, "call_1")
+    item = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
+    script.session.send(commands.ConversationItemCreate(item=item), now=0.0)
+    with pytest.raises(LocalProtocolError, match="answered"):
+        answer(script, "call_1")
+
+
+def test_a_call_of_a_response_without_a_name_is_followed_up_alone() -> None:
+    script = Script(plane=SIDEBAND)
+    script.hear(arguments_done("", "call_1"), arguments_done("", "call_2"))
+    answer(script, "call_1")
+    assert script.sent_types() == ["conversation.item.create", "response.create"]
+
+
 def test_what_is_known_of_a_call_can_be_looked_up() -> None:
     script = called("call_1")
     record = script.session.calls["call_1"]

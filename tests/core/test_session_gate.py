@@ -308,6 +308,12 @@ def test_where_the_service_does_not_respond_by_itself_nothing_is_held_up(vad: An
     assert creates(script) == [ours]
 
 
+def test_before_any_configuration_is_known_the_services_default_holds() -> None:
+    script = Script(fresh=True)
+    script.hear(committed("item_1"))
+    assert gate(script) is Gate.SERVER_EXPECTED
+
+
 def test_our_own_commit_asks_the_service_for_nothing_1_3() -> None:
     script = Script()
     commit = script.session.send(commands.InputAudioBufferCommit(), now=0.0)

@@ -5,8 +5,6 @@ itself is believed in all of them. A page is believed only in the order the serv
 announced by a response that is running, and completed as announced while it still runs.
 """
 
-from attrs import frozen
-
 from .calls import CallRecord, Calls
 from .events import ResponseFunctionCallArgumentsDone
 from .gate import ResponseGate
@@ -17,31 +15,35 @@ from .state import CallInput
 CallEvent = FunctionCall | Anomaly
 
 
-@frozen
 class CallClaims:
-    """Reads what frames say about calls; each method returns what came of it."""
+    """Reads what frames say about calls; each method returns what came of it.
 
-    calls: Calls
-    gate: ResponseGate
-    trusted: bool
-    """Frames come from the service itself; otherwise they are a page's claims."""
+    `trusted`: frames come from the service itself; otherwise they are a page's claims.
+    """
+
+    __slots__ = ("_calls", "_gate", "_trusted")
+
+    def __init__(self, calls: Calls, gate: ResponseGate, trusted: bool) -> None:
+        self._calls = calls
+        self._gate = gate
+        self._trusted = trusted
 
     def may_speak_for(self, response_id: str) -> bool:
         """Whether a frame may add to this response."""
-        return self.trusted or self.gate.is_open(response_id)
+        return self._trusted or self._gate.is_open(response_id)
 
     def output_item(self, item: Item, response_id: str, said_by: str) -> list[CallEvent]:
         """`response.output_item.added` and `.done`: they announce, and the latter completes."""
         if item.type != "function_call" or not item.call_id:
             return []
-        self.calls.announce(
+        self._calls.announce(
             item.call_id, name=item.name or "", response_id=response_id, item_id=item.id
         )
         return self.item(item, said_by, response_id)
 
     def item(self, item: Item, said_by: str, response_id: str | None = None) -> list[CallEvent]:
         """An item that may be a call made whole; one that nobody announced is not ours."""
-        record = self.calls.get(item.call_id or "")
+        record = self._calls.get(item.call_id or "")
         if item.type != "function_call" or item.status != "completed" or record is None:
             return []
         place = (record.response_id if response_id is None else response_id, item.id)
@@ -50,11 +52,11 @@ class CallClaims:
     def arguments(self, event: ResponseFunctionCallArgumentsDone) -> list[CallEvent]:
         """`response.function_call_arguments.done`."""
         place = (event.response_id, event.item_id)
-        if self.trusted:
-            self.calls.announce(
+        if self._trusted:
+            self._calls.announce(
                 event.call_id, name=event.name, response_id=place[0], item_id=place[1]
             )
-        record = self.calls.get(event.call_id)
+        record = self._calls.get(event.call_id)
         if record is None:
             return [_not_so(event.call_id, event.response_id, event.type)]
         return self._complete(record, place, event.name, event.arguments, event.type)
@@ -64,7 +66,7 @@ class CallClaims:
         found: list[CallEvent] = []
         if b'"function_call"' in bytes(response.output):
             for item in response.items:
-                if self.trusted and item.status == "completed":
+                if self._trusted and item.status == "completed":
                     found += self.output_item(item, response.id, said_by)
                 else:
                     found += self.item(item, said_by, response.id)
@@ -74,12 +76,12 @@ class CallClaims:
         self, record: CallRecord, place: tuple[str, str], name: str, arguments: str, said_by: str
     ) -> list[CallEvent]:
         call_id, response_id = record.call_id, place[0]
-        if not self.calls.can(call_id, CallInput.COMPLETE):
+        if not self._calls.can(call_id, CallInput.COMPLETE):
             return [Anomaly(type=said_by, reason=f"call {call_id} was cut off before")]
-        as_announced = record.belongs_to(*place) and self.gate.is_open(response_id)
-        if not (self.trusted or as_announced):
+        as_announced = record.belongs_to(*place) and self._gate.is_open(response_id)
+        if not (self._trusted or as_announced):
             return [_not_so(call_id, response_id, said_by)]
-        call = self.calls.complete(call_id, name=name, arguments=arguments)
+        call = self._calls.complete(call_id, name=name, arguments=arguments)
         return [] if call is None else [call]
 
 

@@ -61,9 +61,6 @@ class ResponseGate:
         self._speech = False
         self._turn = False  # the service owes an answer to what the user said
 
-    def can(self, moved_by: GateInput) -> bool:
-        return advance(GATES, self.state, moved_by) is not None
-
     def _move(self, moved_by: GateInput) -> bool:
         state = advance(GATES, self.state, moved_by)
         if state is None:
@@ -243,13 +240,13 @@ class ResponseGate:
 
         Returns the requests it settles, as its end would have.
         """
-        if self.active is not None:
-            self._forget(self.active)
-        return self._take_on_its_way() if self._move(GateInput.NOT_ACTIVE) else []
+        gone = self.active
+        if gone is None or not self._move(GateInput.NOT_ACTIVE):
+            return []
+        self._forget(gone)
+        return self._take_on_its_way()
 
-    def lose(self) -> list[str]:
-        """The transport closed: every request that is still open."""
+    def lose(self) -> None:
+        """The transport closed, and every request that is still open is lost."""
         self._move(GateInput.CLOSE)
-        lost = [i for c in (self._on_its_way, self._waiting) if c for i in c.event_ids]
         self._on_its_way = self._waiting = None
-        return lost

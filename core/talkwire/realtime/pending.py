@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import UNSET
-
 from . import commands as c
 from . import events as e
 from .events import ErrorDetails, ServerEvent
@@ -47,8 +45,6 @@ def subject(command: c.Command) -> str:
         c.ConversationItemRetrieve | c.ConversationItemTruncate | c.ConversationItemDelete,
     ):
         return command.item_id
-    if isinstance(command, c.ResponseCancel) and command.response_id is not UNSET:
-        return command.response_id
     return ""
 
 
