@@ -561,6 +561,17 @@ def test_a_cancel_that_came_too_late_opens_the_gate() -> None:
     assert gate(script) is Gate.CREATE_SENT
 
 
+def test_a_cancel_that_named_a_response_too_early_does_not_end_it() -> None:
+    script = Script()
+    early = script.session.send(commands.ResponseCancel(response_id="resp_1"), now=0.0)
+    script.begin("resp_1")
+    events = script.tell(error("response_cancel_not_active", event_id=early))
+    assert settled(events) == [(early, FAILED)]
+    assert (gate(script), script.session.gate.active) == (Gate.ACTIVE, "resp_1")
+    script.hear(response_done("resp_1"))
+    assert gate(script) is Gate.IDLE
+
+
 def test_the_refusal_of_a_cancel_may_come_after_the_natural_end() -> None:
     script = Script()
     script.begin("resp_1")

@@ -177,8 +177,8 @@ class ResponseGate:
         if response_id in self._ended:
             return []
         if self._on_its_way is not None and self._on_its_way.beaten_by == response_id:
-            if self._move(GateInput.DONE_BEFORE_OURS):
-                self._forget(response_id)
+            self._move(GateInput.DONE_BEFORE_OURS)
+            self._forget(response_id)
             return []
         expected = self.active in (None, response_id) and self._move(GateInput.DONE)
         if not expected and not self._move(GateInput.DONE_UNSEEN):
