@@ -17,6 +17,8 @@ from .app import Demo, create_app
 
 # Long enough for a goodbye over the open websockets, short enough for somebody who pressed ^C.
 _GOODBYE_SECONDS = 0.3
+# A batch of a page's events; the relay then looks at each event's size.
+_MAX_MESSAGE_BYTES = 1024 * 1024
 _CALLS_PATH = "/v1/realtime/calls"
 
 
@@ -41,6 +43,7 @@ async def serve_demo(
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]  # the server closes it
     config.graceful_timeout = _GOODBYE_SECONDS
+    config.websocket_max_message_size = _MAX_MESSAGE_BYTES
     config.errorlog = None
 
     @app.before_serving
