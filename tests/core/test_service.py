@@ -34,6 +34,7 @@ def test_session_created_is_the_first_frame_3_1() -> None:
     assert frame.startswith('{"type":"session.created","event_id":"event_1","session":{')
     assert service.next_frame() is None
     assert not service.closed
+    assert service.session["expires_at"] == 0
 
 
 def test_a_command_may_be_sent_before_session_created_was_read_3_1() -> None:

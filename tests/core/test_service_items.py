@@ -415,6 +415,16 @@ def test_an_item_can_be_cut_while_it_is_still_being_spoken_3_6() -> None:
     assert texts(line) == [None]
 
 
+def test_an_item_that_was_cut_and_deleted_leaves_nothing_to_the_next_of_its_id_3_6() -> None:
+    line = Line()
+    item_id = spoken(line, 500)
+    line.send("conversation.item.truncate", item_id=item_id, audio_end_ms=200)
+    line.send("conversation.item.delete", item_id=item_id)
+    line.frames()
+
+    assert words_of(line.add(**said("Mine now", id=item_id))) == "Mine now"
+
+
 @pytest.mark.parametrize(
     ("fields", "code", "param"),
     [

@@ -336,6 +336,18 @@ def test_a_response_with_settings_that_do_not_exist_is_refused_and_none_begins_1
     assert line.respond() == "resp_1"
 
 
+def test_a_response_whose_settings_are_nested_too_deeply_is_refused() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(100):
+        deep = {"a": deep}
+    line = Line()
+
+    error = line.refused("response.create", response={"prompt": deep})
+
+    assert (error["code"], error["param"]) == ("invalid_value", "response")
+    assert line.service.active_response is None
+
+
 def test_a_response_can_be_given_its_own_input_3_4() -> None:
     line = Line()
     first = line.add(**said("One", id="one"))
@@ -705,3 +717,12 @@ def test_audio_of_a_negative_length_is_a_mistake() -> None:
         line.service.audio(response_id, "AAAA", -1, now=0)
 
     assert line.frames() == []
+
+
+def test_audio_of_no_length_is_none() -> None:
+    line = Line()
+    response_id = line.respond()
+
+    line.speak(response_id, "Hi", 0)
+
+    assert line.types()[-1] == "response.output_audio.delta"
