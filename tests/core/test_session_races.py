@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.pair import Pair
 
+from support.pair import Pair
 from talkwire import (
     DIRECT,
     RELAY,
@@ -251,6 +251,20 @@ def test_putting_in_a_call_that_is_answered_does_not_open_it_again() -> None:
         pair.call("send_function_result", call.call_id, "43")
 
 
+def test_a_call_we_put_in_comes_back_from_a_page_as_no_surprise() -> None:
+    """The service echoes it as it echoes every item, and no response ever announced it."""
+    pair = Pair(plane=RELAY)
+    item = {"type": "function_call", "call_id": "call_old", "name": "double", "arguments": "{}"}
+    pair.send(commands.ConversationItemCreate(item=item))
+    assert [e for e in pair.run() if isinstance(e, Anomaly | FunctionCall)] == []
+    pair.call("send_function_result", "call_old", "42")
+    pair.run()
+    assert [item["type"] for item in pair.service.items] == [
+        "function_call",
+        "function_call_output",
+    ]
+
+
 def test_a_request_given_up_is_not_settled_again_when_it_is_answered_late() -> None:
     pair = Pair(plane=DIRECT)
     pair.run()
@@ -264,3 +278,18 @@ def test_a_request_given_up_is_not_settled_again_when_it_is_answered_late() -> N
     pair.engine("response_done", "resp_1")
     pair.run()
     assert pair.service.active_response == "resp_2"
+
+
+def test_a_late_response_to_a_request_given_up_does_not_end_the_users_turn() -> None:
+    pair = Pair(settings=NO_INTERRUPTION)
+    pair.run()
+    pair.call("send_text", "Hi.")
+    pair.deliver_to_session(len(pair.to_session))
+    pair.sleep(16)  # given up; its response comes all the same
+    pair.engine("speech_started", audio_start_ms=0)
+    pair.run()
+    assert pair.service.active_response == "resp_1"
+    pair.call("send_text", "And tomorrow?")
+    pair.engine("response_done", "resp_1")
+    pair.run()
+    assert len(sent(pair, "response.create")) == 1

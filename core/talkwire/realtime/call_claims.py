@@ -42,9 +42,11 @@ class CallClaims:
         return self.item(item, said_by, response_id)
 
     def item(self, item: Item, said_by: str, response_id: str | None = None) -> list[CallEvent]:
-        """An item that may be a call made whole; one that nobody announced is not ours."""
+        """An item that may be a call made whole; one that no response announced says nothing."""
         record = self._calls.get(item.call_id or "")
-        if item.type != "function_call" or item.status != "completed" or record is None:
+        if item.type != "function_call" or item.status != "completed":
+            return []
+        if record is None or record.ours:
             return []
         place = (record.response_id if response_id is None else response_id, item.id)
         return self._complete(record, place, item.name or "", item.arguments or "", said_by)

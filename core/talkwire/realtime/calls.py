@@ -25,6 +25,11 @@ class CallRecord:
         """The calls followed up together: those of one response, or this one alone."""
         return self.response_id or self.call_id
 
+    @property
+    def ours(self) -> bool:
+        """Whether we put it into the conversation ourselves: no response announced it."""
+        return not self.response_id and not self.item_id
+
     def belongs_to(self, response_id: str, item_id: str) -> bool:
         """Whether this is where the call was announced (S4)."""
         return (self.response_id, self.item_id) == (response_id, item_id)

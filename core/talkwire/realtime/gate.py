@@ -146,7 +146,7 @@ class ResponseGate:
         answers_turn, self._turn = self._turn, False
         if on_its_way is not None and ours in on_its_way.event_ids:
             settled, self._on_its_way = on_its_way.event_ids, None
-        else:
+        if ours is None:
             self._speech = False
         if self._on_its_way is not None:
             self._beaten(self._on_its_way, response_id, answers_turn or ours is not None)
