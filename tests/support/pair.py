@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from talkwire import DIRECT, SIDEBAND, Command, Event, JsonObject, Plane, Session
+from talkwire import DIRECT, SIDEBAND, Command, Event, JsonObject, Plane, Session, counter
 from talkwire.realtime.engine import EngineRequest
 from talkwire.realtime.service import Service
 from talkwire.realtime.wire import encode
@@ -62,11 +62,19 @@ class Pair:
     """Every event that the session returned."""
     requests: list[EngineRequest] = field(factory=list[EngineRequest])
     """What the service asked of its engine and nobody has taken yet."""
+    ids: list[str] = field(factory=list[str])
+    """Every id that the session made."""
     session: Session = field(init=False)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.session = Session(plane=self.plane, now=self.now)
+        make = counter()
+
+        def made(kind: str) -> str:
+            self.ids.append(make(kind))
+            return self.ids[-1]
+
+        self.session = Session(plane=self.plane, now=self.now, ids=made)
         self.service = Service(
             now=self.now,
             session=self.settings,
