@@ -5,11 +5,11 @@ The recordings are not ours to ship; where they are absent this module says that
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from support.frames import Frame, text_of
+from support.recordings import RECORDINGS
 from talkwire import (
     DIRECT,
     SIDEBAND,
@@ -25,9 +25,8 @@ from talkwire import (
     UnknownEvent,
 )
 
-FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "recordings"
 pytestmark = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason=f"the recordings are not here: {FOLDER}"
+    not RECORDINGS.is_dir(), reason=f"the recordings are not here: {RECORDINGS}"
 )
 
 HELLO = (
@@ -59,7 +58,7 @@ each = pytest.mark.parametrize("name", sorted(CONVERSATIONS))
 
 def frames(name: str) -> Iterator[Frame]:
     """What the service said, in order."""
-    for line in (FOLDER / f"{name}.jsonl").read_text().splitlines():
+    for line in (RECORDINGS / f"{name}.jsonl").read_text().splitlines():
         record = json.loads(line)
         if record["kind"] == "message" and record["direction"] == "received":
             yield record["data"]
@@ -82,7 +81,7 @@ def line_of(item: ConversationItem) -> tuple[str, str]:
 
 
 def test_every_recording_is_replayed_here() -> None:
-    assert {path.stem for path in FOLDER.glob("*.jsonl")} == set(CONVERSATIONS)
+    assert {path.stem for path in RECORDINGS.glob("*.jsonl")} == set(CONVERSATIONS)
 
 
 @each

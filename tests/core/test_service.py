@@ -1,15 +1,14 @@
 """The service as a whole: its doors, its laws, and how it compares with recorded sessions."""
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.recordings import RECORDINGS
 from support.service_line import Frame, Line, said
 from talkwire.errors import LocalProtocolError
 from talkwire.realtime.engine import (
@@ -363,7 +362,6 @@ def test_one_response_at_a_time_writes_each_ends_once_and_items_stand_where_told
 
 # Recorded sessions, where they are at hand
 
-RECORDINGS = Path(os.environ.get("TALKWIRE_RECORDINGS", "recordings"))
 NAMES = ["text_in_audio_out", "tool_call_round", "sideband_audio_turn", "sideband_text_turn"]
 
 
@@ -475,9 +473,7 @@ def comparable(frames: list[Frame]) -> list[Any]:
     return kept
 
 
-@pytest.mark.skipif(
-    not RECORDINGS.is_dir(), reason="TALKWIRE_RECORDINGS does not name a folder of recordings"
-)
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"the recordings are not here: {RECORDINGS}")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_session_is_said_again_frame_by_frame_and_key_by_key_3_2(name: str) -> None:
     assert comparable(reproduced(name)) == comparable(recorded(name, "received"))

@@ -22,7 +22,7 @@ from .events import ErrorDetails
 from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, Outcome
 from .ids import IdFactory
-from .pending import Pending
+from .pending import ANSWERS, Pending
 from .plane import Plane
 from .playback import Playback
 from .settings import Settings, is_object
@@ -341,7 +341,7 @@ class Reactions:
         self._interrupt(event.response_id, events)
         self._settle(self._pending.of(c.OutputAudioBufferClear), events)
 
-    _REACTIONS: ClassVar[dict[type[e.ServerEvent], Callable[..., Any]]] = {
+    _REACTIONS: ClassVar[dict[type[Event], Callable[..., Any]]] = {
         e.SessionCreated: _configured,
         e.SessionUpdated: _configured,
         e.ErrorEvent: _error,
@@ -364,6 +364,10 @@ class Reactions:
         e.OutputAudioBufferCleared: _cleared,
         **dict.fromkeys(TELLS, _told),
     }
+    # What may settle a command, move a lifecycle or let something leave.
+    _FOLLOWED = (
+        frozenset(_REACTIONS) - (TELLS.keys() - ANSWERS.keys()) - {e.ResponseOutputAudioDelta}
+    )
 
 
 def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:

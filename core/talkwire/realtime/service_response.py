@@ -57,7 +57,7 @@ class Response:
     @property
     def speaks(self) -> bool:
         """Whether it was asked to speak, rather than to write only."""
-        return self.shown["output_modalities"] == ["audio"]
+        return list(self.shown["output_modalities"]) == ["audio"]
 
     def _say(self, kind: str, output_index: int, **fields: Any) -> None:
         self.outbox.say(kind, response_id=self.id, output_index=output_index, **fields)

@@ -28,6 +28,8 @@ from .state import PHASES, CallInput, GateInput, Phase, PhaseInput, advance
 from .wire import decode_event, encode, wire_type
 
 MAX_APPEND_BYTES = 15 * 1024 * 1024  # §3.10
+# Where an ordinary event does not move the phase.
+_STEADY = tuple(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
 MAX_EVENT_ID = 512  # §3.10
 ITEM_ID = re.compile(r"[a-zA-Z0-9_-]{1,32}")  # livekit/agents#1717
 
@@ -56,12 +58,17 @@ class Session(Reactions):
     def receive(self, frame: str | bytes, *, now: float) -> Sequence[Event]:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         event = decode_event(frame)
+        react = self._REACTIONS.get(type(event))
+        if self.phase in _STEADY and type(event) not in self._FOLLOWED:
+            # Most frames by far: words, sound, and what the books do not need.
+            if react is not None:
+                react(self, event, [])
+            return [event]
         if isinstance(event, InvalidFrame | UnknownEvent):
             return [event]
         if not self._move_phase(event):
             return [Anomaly(type=event.type, reason=f"the session is {self.phase.value}")]
         events: list[Event] = [event]
-        react = self._REACTIONS.get(type(event))
         if react is not None:
             answered = self._pending.answered_by(event)
             react(self, event, events)

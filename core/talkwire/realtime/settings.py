@@ -39,43 +39,43 @@ def inside(settings: JsonObject, *path: str) -> Any:
 
 
 class Settings:
-    """The two configurations of a session."""
+    """The two configurations of a session, and what the rules read of the one in force."""
 
-    __slots__ = ("_effective", "desired")
+    __slots__ = (
+        "_effective",
+        "desired",
+        "output_bytes_per_ms",
+        "service_responds",
+        "speech_interrupts",
+    )
 
     def __init__(self) -> None:
         self.desired: JsonObject = {}
         """Everything we asked for, patch upon patch."""
         self._effective: bytes | None = None
+        self.service_responds = True
+        """Whether the service answers a committed turn by itself."""
+        self.speech_interrupts = True
+        """Whether the service stops responding when the user speaks."""
+        self.output_bytes_per_ms = PCM16_BYTES_PER_MS
+        """How many bytes of output audio last one ms."""
 
     def ask(self, patch: JsonObject) -> None:
         self.desired = merged(self.desired, patch)
 
     def confirm(self, session: Raw) -> None:
-        """Keep the service's word as JSON; it is read when somebody asks."""
+        """Keep the service's word as JSON, and of it what is read at every turn."""
         self._effective = bytes(session)
+        effective = self.effective
+        detection = inside(effective, "audio", "input", "turn_detection")
+        detects = is_object(detection)
+        self.service_responds = detects and detection.get("create_response") is not False
+        self.speech_interrupts = not detects or detection.get("interrupt_response") is not False
+        kind = inside(effective, "audio", "output", "format", "type")
+        is_g711 = kind in ("audio/pcmu", "audio/pcma")
+        self.output_bytes_per_ms = G711_BYTES_PER_MS if is_g711 else PCM16_BYTES_PER_MS
 
     @property
     def effective(self) -> JsonObject:
         """The configuration in force; empty until the service told it."""
         return read(Raw(self._effective or b"{}"), _OBJECT, {})
-
-    @property
-    def service_responds(self) -> bool:
-        """Whether the service answers a committed turn by itself; its default is yes."""
-        if self._effective is None:
-            return True
-        detection = inside(self.effective, "audio", "input", "turn_detection")
-        return is_object(detection) and detection.get("create_response") is not False
-
-    @property
-    def speech_interrupts(self) -> bool:
-        """Whether the service stops responding when the user speaks; its default is yes."""
-        detection = inside(self.effective, "audio", "input", "turn_detection")
-        return not is_object(detection) or detection.get("interrupt_response") is not False
-
-    @property
-    def output_bytes_per_ms(self) -> int:
-        """How many bytes of output audio last one ms in the format in force."""
-        kind = inside(self.effective, "audio", "output", "format", "type")
-        return G711_BYTES_PER_MS if kind in ("audio/pcmu", "audio/pcma") else PCM16_BYTES_PER_MS
