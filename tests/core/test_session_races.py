@@ -293,3 +293,21 @@ def test_a_late_response_to_a_request_given_up_does_not_end_the_users_turn() -> 
     pair.engine("response_done", "resp_1")
     pair.run()
     assert len(sent(pair, "response.create")) == 1
+
+
+def test_what_was_stopped_can_still_be_cut_and_late_audio_does_not_make_it_audible_again() -> None:
+    pair = Pair(plane=DIRECT)
+    pair.call("send_text", "Hi.")
+    pair.run()
+    say_aloud(pair, "resp_1")
+    item_id = next(item["id"] for item in pair.service.items if item["role"] == "assistant")
+    pair.run()
+    pair.call("report_playback", item_id, 0)
+    pair.call("cancel")
+    pair.engine("audio", "resp_1", audio(200), 200)  # said before the cancel arrived
+    pair.run()
+    pair.engine("speech_started", audio_start_ms=0)
+    pair.run()
+    assert sent(pair, "conversation.item.truncate") == []
+    pair.call("truncate_audio", item_id, 5000)
+    assert sent(pair, "conversation.item.truncate")[0]["audio_end_ms"] == 400

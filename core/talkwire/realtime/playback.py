@@ -12,7 +12,7 @@ def decoded_bytes(base64: str) -> int:
 class Playback:
     """What is being played, and per spoken content part the bytes received and ms heard."""
 
-    __slots__ = ("_played", "_received", "bytes_per_ms", "playing")
+    __slots__ = ("_played", "_received", "_stopped", "bytes_per_ms", "playing")
 
     def __init__(self) -> None:
         self.playing: str | None = None
@@ -20,6 +20,7 @@ class Playback:
         self.bytes_per_ms = PCM16_BYTES_PER_MS
         self._received: dict[tuple[str, int], int] = {}
         self._played: dict[tuple[str, int], int] = {}
+        self._stopped: set[tuple[str, int]] = set()
 
     def receive(self, item_id: str, content_index: int, base64: str) -> None:
         key = (item_id, content_index)
@@ -36,9 +37,8 @@ class Playback:
         self._played[key] = max(played_ms, self._played.get(key, 0))
 
     def stop(self, item_id: str, content_index: int) -> None:
-        """The rest of a part will never be heard: forget it."""
-        self._received.pop((item_id, content_index), None)
-        self._played.pop((item_id, content_index), None)
+        """The rest of a part will never be heard, late audio included."""
+        self._stopped.add((item_id, content_index))
 
     def audible(self) -> tuple[str, int, int] | None:
         """The part being heard: (item_id, content_index, heard ms), None when all was heard.
@@ -48,6 +48,6 @@ class Playback:
         for key in reversed(self._received):
             received = self._received[key] // self.bytes_per_ms
             played = self._played.get(key)
-            if played is not None and played < received:
+            if played is not None and played < received and key not in self._stopped:
                 return (*key, played)
         return None
