@@ -9,5 +9,5 @@ from hypothesis import HealthCheck, settings
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("dev", COMMON, max_examples=50)
-settings.register_profile("ci", COMMON, max_examples=300, stateful_step_count=60, derandomize=True)
+settings.register_profile("ci", COMMON, max_examples=250, stateful_step_count=60, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -165,6 +165,7 @@ class Conversation(RuleBasedStateMachine):
         if respond:
             _, item_id, request = self.pair.ids[made:]
             self._issue(request, "response.create")
+            self.ledger.requests.add(request)
             self.ledger.asked_about[item_id] = request
 
     def _open_calls(self) -> list[str]:
@@ -178,12 +179,13 @@ class Conversation(RuleBasedStateMachine):
         if raw:
             item_id, respond = self._fresh("output"), False
             item = {"type": "function_call_output", "call_id": call_id, "output": "21"}
-            self._send(commands.ConversationItemCreate(item={"id": item_id, **item}))
+            event_id = self.pair.send(commands.ConversationItemCreate(item={"id": item_id, **item}))
         else:
             made = len(self.pair.ids)
             event_id = self.pair.call("send_function_result", call_id, "21", respond=respond)
-            self._issue(event_id, "conversation.item.create")
             item_id = self.pair.ids[made + 1]
+        self._issue(event_id, "conversation.item.create")
+        self.ledger.answers[event_id] = call_id
         self.ledger.answered[call_id] = (item_id, respond)
 
     @precondition(lambda self: self.live)
@@ -194,17 +196,19 @@ class Conversation(RuleBasedStateMachine):
     @precondition(lambda self: self.live)
     @rule()
     def cancel(self) -> None:
-        if self.ledger.in_flight:
+        if self.ledger.in_flight or not self.pair.opened:
             self.ledger.called_off |= set(self.ledger.asked_about.values())
         self._issue(self.pair.call("cancel"), "response.cancel")
 
     @precondition(lambda self: self.live)
     @rule(response=st.sampled_from(RESPONSES))
     def ask(self, response: JsonObject | None) -> None:
-        if response is None:
-            self._send(commands.ResponseCreate())
-        else:
-            self._send(commands.ResponseCreate(response=response))
+        command = commands.ResponseCreate()
+        if response is not None:
+            command = commands.ResponseCreate(response=response)
+        event_id = self.pair.send(command)
+        self._issue(event_id, command.type)
+        self.ledger.requests.add(event_id)
 
     def _cancellable(self) -> list[str]:
         known = self.ledger.known_active
@@ -337,6 +341,20 @@ class Conversation(RuleBasedStateMachine):
     def user_audio(self) -> None:
         self.pair.engine("audio_received", duration_ms=80)
 
+    @precondition(lambda self: self.live and self.pair.opened and not self.puppet.user_speaks)
+    @rule(calls=st.sampled_from([1, 2]), apart=st.booleans(), last=st.booleans())
+    def need_a_tool(self, calls: int, apart: bool, last: bool) -> None:
+        """A question goes all the way to the calls it needs; they may come one by one."""
+        self.say("What is the weather in Rome?", "user", True)
+        self.pair.run()
+        for _ in range(calls):
+            if self.puppet.running:
+                self.call_function(0, 1, False)
+            if apart:
+                self.pair.run()
+        if last and self.puppet.running:
+            self.end(0, "done")
+
     # -- behave: the wire and the clock
 
     @precondition(lambda self: self.pair.to_service)
@@ -395,11 +413,6 @@ class Conversation(RuleBasedStateMachine):
             ("session_update", ({"tools": object()},), {}),
         ]
         calls += [("send", (commands.InputAudioBufferClear(event_id=i),), {}) for i in sent[:1]]
-        calls += [("send_function_result", (c, "2"), {}) for c in list(self._answered())[:1]]
-        calls += [
-            ("send", (create(item={**output, "call_id": c}),), {})
-            for c in list(self._answered())[:1]
-        ]
         if self.direct:
             calls.append(("truncate_audio", ("item_of_nobody", 10), {}))
             calls.append(("send_audio", ("A" * (21 * 1024 * 1024),), {}))
@@ -412,14 +425,21 @@ class Conversation(RuleBasedStateMachine):
             calls.append(("send", (commands.ResponseCancel(response_id=active),), {}))
         return calls
 
-    def _answered(self) -> set[str]:
-        return set(self.ledger.answered) - self.ledger.refused_outputs
-
     @precondition(lambda self: self.live)
     @rule(pick=st.integers(0, 20))
     def misbehave(self, pick: int) -> None:
         calls = self._illegal()
         self._refused(*one_of(calls, pick))
+
+    @precondition(lambda self: self.live and self.ledger.answered)
+    @rule(pick=PICK, raw=st.booleans())
+    def answer_again(self, pick: int, raw: bool) -> None:
+        call_id = one_of(list(self.ledger.answered), pick)
+        if raw:
+            item = {"type": "function_call_output", "call_id": call_id, "output": "42"}
+            self._refused("send", (commands.ConversationItemCreate(item=item),), {})
+        else:
+            self._refused("send_function_result", (call_id, "42"), {})
 
     @precondition(lambda self: self.ledger.closed)
     @rule(
@@ -517,11 +537,14 @@ class Conversation(RuleBasedStateMachine):
         waiting = {i: k for i, k in ledger.issued.items() if i not in ledger.settled}
         # Nothing was playing when it came: nothing is cleared and nothing is said (§1.3).
         assert set(waiting.values()) <= {"output_audio_buffer.clear"}, waiting
+        assert not self.ledger.cleared_sound & set(waiting)
         assert set(ledger.calls) == ledger.calls_told
         self._same_conversation()
         self._every_text_was_answered()
         if not ledger.lost_creates and not ledger.failed_creates:
             self._every_result_was_answered()
+        if not ledger.refused_outputs:
+            self._results_were_followed_up_once()
 
     def _same_conversation(self) -> None:
         here, there = list(self.pair.session.conversation), self.pair.service.items
@@ -550,6 +573,12 @@ class Conversation(RuleBasedStateMachine):
             given = [result for result in results if result is not None and result[0] in there]
             if len(given) == len(calls) and any(respond for _, respond in given):
                 assert {item_id for item_id, _ in given} <= self.ledger.shown_to_model
+
+    def _results_were_followed_up_once(self) -> None:
+        """One create for all the calls of a response, not one per call (§3.7)."""
+        calls = self.ledger.calls.values()
+        answered = {call.response_id for call in calls if call.call_id in self.ledger.answered}
+        assert len(self.ledger.creates - self.ledger.requests) <= len(answered)
 
     def _plays_again(self) -> None:
         inputs = self.pair.inputs

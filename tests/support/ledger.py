@@ -17,6 +17,7 @@ from talkwire import (
     Event,
     FunctionCall,
     FunctionCallCut,
+    Gate,
     Interrupted,
     InvalidFrame,
     Outcome,
@@ -75,11 +76,20 @@ class Ledger:
     answered: dict[str, tuple[str, bool]] = field(factory=dict[str, tuple[str, bool]])
     """By call: the item that answers it, and whether a response was asked for."""
     outputs_taken: Counter[str] = field(factory=Counter[str])
+    answers: dict[str, str] = field(factory=dict[str, str])
+    """By command, the call that it answers."""
     refused_outputs: set[str] = field(factory=set[str])
     interrupted: set[str] = field(factory=set[str])
     shown_to_model: set[str] = field(factory=set[str])
     asked_about: dict[str, str] = field(factory=dict[str, str])
     """Items that a response was asked for, and that request."""
+    creates: set[str] = field(factory=set[str])
+    """Creates for the default conversation that left."""
+    requests: set[str] = field(factory=set[str])
+    """Creates that somebody asked for; the others follow up function calls."""
+    playing: bool = False
+    cleared_sound: set[str] = field(factory=set[str])
+    """Clears that left while something was playing."""
     called_off: set[str] = field(factory=set[str])
     """Requests that may have been on their way when the user said stop."""
     speaks: list[str] = field(factory=list[str])
@@ -100,10 +110,12 @@ class Ledger:
         self.issued[event_id] = kind
         if kind == "response.create" and frame["response"].get("conversation") != "none":
             self._create_left(event_id)
+        elif kind == "output_audio_buffer.clear" and self.playing:
+            self.cleared_sound.add(event_id)
         elif kind == "response.cancel":
             self.cancel_sent.add(frame["response_id"])
         elif kind == "conversation.item.truncate":
-            received = self.received.pop(frame["item_id"], None)
+            received = self.received.get(frame["item_id"])
             if self.pair.plane.carries_audio:
                 assert received is not None, "no audio of it was received"
                 assert 0 <= frame["audio_end_ms"] <= received // PCM_MS
@@ -113,6 +125,7 @@ class Ledger:
         assert not self.in_flight, "a second create is on its way"
         assert not self.speaking, "create while the user speaks"
         self.in_flight[event_id] = self.pair.now
+        self.creates.add(event_id)
 
     # -- the service speaks
 
@@ -179,7 +192,7 @@ class Ledger:
             assert event.response_id not in self.interrupted, "interrupted twice"
             self.interrupted.add(event.response_id)
         elif isinstance(event, TimedOut):
-            self._timed_out(event.timer)
+            self._timed_out(event.timer, events)
 
     def _settled(
         self, event: CommandSettled, events: Sequence[Event], frame: dict[str, Any]
@@ -196,16 +209,23 @@ class Ledger:
             assert not refused_by_gate(frame)
         else:
             assert frame["type"] != "error" or refused_by_gate(frame)
+        call_id = self.answers.get(event_id)
+        if call_id is not None and event.outcome is Outcome.FAILED:
+            self.refused_outputs.add(call_id)
+            self.answered.pop(call_id, None)  # it may be answered again
         if event.type == "response.create":
             self.lost_creates |= event.outcome is Outcome.LOST
             self.failed_creates |= event.outcome is Outcome.FAILED
 
-    def _timed_out(self, timer: Timer) -> None:
+    def _timed_out(self, timer: Timer, events: Sequence[Event]) -> None:
         if timer is Timer.RESPONSE_CREATED:
+            lost = [e for e in events if isinstance(e, CommandSettled)]
+            assert [e.outcome for e in lost] == [Outcome.LOST] * len(lost) and lost
             assert self.pair.now >= max(self.in_flight.values(), default=0.0) + 15.0
             self.in_flight.clear()
         elif timer is Timer.SERVER_RESPONSE:
             assert self.pair.now >= self.expected_since + 3.0
+            assert self.pair.session.gate.state is not Gate.SERVER_EXPECTED
 
     def _error(self, frame: dict[str, Any]) -> None:
         event_id = frame["error"]["event_id"]
@@ -247,7 +267,11 @@ class Ledger:
 
     def _hear_silence(self, frame: dict[str, Any]) -> None:
         self.speaking = False
-        self.expected_since = self.pair.now
+        if frame["type"] == "input_audio_buffer.speech_stopped":
+            self.expected_since = self.pair.now
+
+    def _hear_playing(self, frame: dict[str, Any]) -> None:
+        self.playing = frame["type"] == "output_audio_buffer.started"
 
     def _hear_settings(self, frame: dict[str, Any]) -> None:
         turns = frame["session"]["audio"]["input"]["turn_detection"]
@@ -263,6 +287,9 @@ class Ledger:
         "conversation.item.added": _hear_item,
         "response.function_call_arguments.done": _hear_call,
         "response.output_audio.delta": _hear_audio,
+        "output_audio_buffer.started": _hear_playing,
+        "output_audio_buffer.stopped": _hear_playing,
+        "output_audio_buffer.cleared": _hear_playing,
         "input_audio_buffer.speech_started": _hear_speech,
         "input_audio_buffer.speech_stopped": _hear_silence,
         "input_audio_buffer.committed": _hear_silence,
