@@ -342,18 +342,40 @@ class Conversation(RuleBasedStateMachine):
         self.pair.engine("audio_received", duration_ms=80)
 
     @precondition(lambda self: self.live and self.pair.opened and not self.puppet.user_speaks)
-    @rule(calls=st.sampled_from([1, 2]), apart=st.booleans(), last=st.booleans())
-    def need_a_tool(self, calls: int, apart: bool, last: bool) -> None:
-        """A question goes all the way to the calls it needs; they may come one by one."""
+    @rule(calls=st.sampled_from([1, 2]), prompt=st.booleans(), last=st.booleans())
+    def need_a_tool(self, calls: int, prompt: bool, last: bool) -> None:
+        """A question goes all the way to its calls; the first may be answered before the second."""
         self.say("What is the weather in Rome?", "user", True)
         self.pair.run()
         for _ in range(calls):
             if self.puppet.running:
                 self.call_function(0, 1, False)
-            if apart:
-                self.pair.run()
+            self.pair.run()
+            if prompt and self._open_calls():
+                self.answer(0, True, False)
+            prompt = False
         if last and self.puppet.running:
             self.end(0, "done")
+
+    @precondition(lambda self: self.live and self.pair.opened and not self.puppet.user_speaks)
+    @rule()
+    def answer_aloud(self) -> None:
+        """A question is answered aloud, and the answer is still being played."""
+        self.say("What is the weather in Rome?", "user", True)
+        self.pair.run()
+        if self.puppet.running:
+            self.speak(0, True, True)
+            self.end(0, "done")
+            self.pair.run()
+
+    @precondition(lambda self: self.live and self.pair.opened and self.puppet.hears)
+    @rule(heard=st.integers(1, 6))
+    def take_a_turn(self, heard: int) -> None:
+        """The user says something; the session hears so many frames of what follows."""
+        self.puppet.speech()
+        if self.puppet.user_speaks:
+            self.puppet.speech()
+        self.pair.deliver_to_session(heard)
 
     # -- behave: the wire and the clock
 
@@ -577,8 +599,9 @@ class Conversation(RuleBasedStateMachine):
     def _results_were_followed_up_once(self) -> None:
         """One create for all the calls of a response, not one per call (§3.7)."""
         calls = self.ledger.calls.values()
-        answered = {call.response_id for call in calls if call.call_id in self.ledger.answered}
-        assert len(self.ledger.creates - self.ledger.requests) <= len(answered)
+        started = {call.response_id for call in calls}
+        left = {call.response_id for call in calls if call.call_id not in self.ledger.answered}
+        assert len(self.ledger.creates - self.ledger.requests) <= len(started - left)
 
     def _plays_again(self) -> None:
         inputs = self.pair.inputs
