@@ -15,7 +15,8 @@ class Connection:
     kept, while nobody iterates; no task runs that you did not start.
 
     Its calls may be made from any task of the same loop. They return what the session's own
-    calls return, and what they queued has been handed to the transport by then.
+    calls return, and what they queued has been handed to the transport by then. One that is
+    cancelled meanwhile has been made all the same: what it queued leaves with what comes next.
 
     Leaving the `async with` block ends the session and closes the transport.
     """
@@ -25,6 +26,8 @@ class Connection:
         self.session = protocol.session if isinstance(protocol, Relay) else protocol
         self._transport = transport
         self._events: deque[Event | PageEvent] = deque()
+        self._unsent: str | None = None
+        """The message being sent: still ours until the transport has taken it."""
         self._writing = asyncio.Lock()
         self._waiting: asyncio.Timeout | None = None
 
@@ -81,8 +84,10 @@ class Connection:
         self._rearm()
         async with self._writing:
             try:
-                while (message := self.protocol.next_frame()) is not None:
+                while (message := self._unsent or self.protocol.next_frame()) is not None:
+                    self._unsent = message
                     await self._transport.send(message)
+                    self._unsent = None
             except TransportClosed as end:
                 self._lost(end)
 

@@ -63,6 +63,9 @@ class PageTransport:
 
     From here on a disconnect does not cancel the handler: it is told by `receive`, after all that
     the page had said. What is sent to a page that has gone meanwhile is dropped.
+
+    A cancelled `send` has not sent, for Quart yields before it writes. Only while the page's socket
+    takes no more may the server have the message already, and then the page gets it twice.
     """
 
     def __init__(self) -> None:

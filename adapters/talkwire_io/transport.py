@@ -13,7 +13,11 @@ class TransportClosed(Exception):  # noqa: N818 - it is an end, not an error
 
 
 class Transport(Protocol):
-    """A message connection. `receive` must lose nothing when it is cancelled."""
+    """A message connection that may be cancelled: `receive` loses nothing, `send` did not send.
+
+    What was being sent is sent again, before anything else. A transport that cannot take back
+    what it has begun to send says so.
+    """
 
     async def receive(self) -> str | bytes:
         """Wait for the next message. Raises TransportClosed at the end."""

@@ -485,6 +485,27 @@ def test_a_call_returns_when_its_frames_have_left() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("patience", [0.0, 0.005, 0.015])
+def test_a_sender_that_gives_up_loses_no_frame(patience: float) -> None:
+    """The wire takes 10 ms a message, and the call has two to send."""
+
+    async def main() -> None:
+        call, far = dial()
+        far.wire.other.slow = True
+        async with call:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await call.send_text("Hello?")
+            await call.send(commands.InputAudioBufferClear())
+            assert types(far.wire.other.sent) == [
+                "conversation.item.create",
+                "response.create",
+                "input_audio_buffer.clear",
+            ]
+
+    run(main())
+
+
 @pytest.mark.parametrize("patience", [0.0, 0.25, 0.5, 1.0])
 def test_a_reader_that_gives_up_loses_no_message(patience: float) -> None:
     """Messages come every half second; the reader gives up before, between and with them."""

@@ -477,6 +477,27 @@ def test_a_handler_that_gives_up_waiting_can_go_on() -> None:
     run(main())
 
 
+def test_a_sender_that_is_cancelled_loses_no_frame_and_doubles_none() -> None:
+    async def body(call: Connection) -> None:
+        async for event in call:
+            if isinstance(event, PageReady):
+                sending = asyncio.create_task(call.send_text("First.", respond=False))
+                await asyncio.sleep(0)
+                sending.cancel()
+                await call.send_text("Second.", respond=False)
+
+    backend = Backend(body)
+
+    async def main() -> None:
+        async with backend.page() as page:
+            await page.open()
+            heard = [await page.hear() for _ in range(2)]
+            texts = [each["item"]["content"][0]["text"] for each in heard]
+            assert texts == ["First.", "Second."]
+
+    run(main())
+
+
 # A page that misbehaves.
 
 
