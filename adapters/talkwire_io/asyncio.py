@@ -59,13 +59,16 @@ class Connection:
         waiting = asyncio.timeout_at(self.protocol.next_timeout())
         try:
             message = await self._receive(waiting)
-        except TimeoutError:
-            # Loops may wake a little early; the deadline, which another task may have moved, is
-            # then what the clock says.
-            now = max(waiting.when() or 0, _now())
-            self._events += self.protocol.handle_timeout(now=now)
         except TransportClosed as end:
             self._lost(end)
+        except OSError as error:
+            if waiting.expired():
+                # Loops may wake a little early; the deadline, which another task may have moved,
+                # is then what the clock says.
+                now = max(waiting.when() or 0, _now())
+                self._events += self.protocol.handle_timeout(now=now)
+            else:  # the network gave up, and not the clock: that is a TimeoutError too
+                self._lost(TransportClosed(reason=str(error)))
         else:
             self._events += self.protocol.receive(message, now=_now())
         await self.flush()
@@ -90,6 +93,8 @@ class Connection:
                     self._unsent = None
             except TransportClosed as end:
                 self._lost(end)
+            except OSError as error:
+                self._lost(TransportClosed(reason=str(error)))
 
     def _rearm(self) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.

@@ -364,6 +364,31 @@ def test_a_close_found_by_writing_is_an_event_not_an_exception() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("way", ["reading", "writing"])
+@pytest.mark.parametrize("error", [TimeoutError(110, "timed out"), ConnectionResetError("reset")])
+def test_a_network_that_gives_up_is_the_end_and_no_deadline(way: str, error: OSError) -> None:
+    class Broken(Wire):
+        async def receive(self) -> str | bytes:
+            if way == "reading":
+                raise error
+            return await super().receive()
+
+        async def send(self, message: str) -> None:
+            raise error
+
+    async def main() -> None:
+        async with Connection(Session(now=clock()), Broken()) as call:
+            begun = clock()
+            if way == "writing":
+                await call.session_update({})
+            seen = [event async for event in call]
+            assert not any(isinstance(each, TimedOut) for each in seen)
+            assert seen[-1] == SessionClosed(reason=str(error))
+            assert clock() == begun
+
+    run(main())
+
+
 def test_who_waits_for_a_message_hears_of_a_close_that_another_task_found() -> None:
     async def main() -> None:
         call, far = dial()
