@@ -149,6 +149,13 @@ class Connection:
         await self.flush()
         return event_id
 
+    async def report_playback(
+        self, item_id: str, played_ms: int, *, content_index: int = 0
+    ) -> None:
+        """`Session.report_playback`. On the direct plane nothing is cut without such reports."""
+        self.session.report_playback(item_id, played_ms, content_index=content_index, now=_now())
+        await self.flush()
+
     async def session_update(self, patch: JsonObject) -> str:
         """`Session.session_update`."""
         event_id = self.session.session_update(patch, now=_now())

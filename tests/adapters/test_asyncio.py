@@ -218,6 +218,30 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("reported", [True, False])
+def test_what_a_player_reports_is_where_an_interrupted_answer_is_cut(reported: bool) -> None:
+    async def main() -> None:
+        call, far = dial()
+        async with call:
+            await far.speak()
+            await call.send_text("Speak.")
+            request = await far.reply()
+            far.service.message_started(request.response_id, modality="audio", now=clock())
+            far.service.audio(request.response_id, "AAAA" * 1600, 100, now=clock())
+            await far.speak()
+            delta = await until(call, events.ResponseOutputAudioDelta)
+            if reported:
+                await call.report_playback(delta.item_id, 60)
+            far.service.speech_started(audio_start_ms=0, now=clock())
+            await far.speak()
+            await until(call, events.InputAudioBufferSpeechStarted)
+            sent = [json.loads(each) for each in far.wire.other.sent]
+            cuts = [each for each in sent if each["type"] == "conversation.item.truncate"]
+            assert [each["audio_end_ms"] for each in cuts] == [60] * reported
+
+    run(main())
+
+
 def test_a_mistake_raises_and_the_call_goes_on() -> None:
     async def main() -> None:
         call, far = dial()
