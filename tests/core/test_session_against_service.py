@@ -198,6 +198,7 @@ class Conversation(RuleBasedStateMachine):
     def cancel(self) -> None:
         if self.ledger.in_flight or not self.pair.opened:
             self.ledger.called_off |= set(self.ledger.asked_about.values())
+            self.ledger.cancelled_creates = True
         self._issue(self.pair.call("cancel"), "response.cancel")
 
     @precondition(lambda self: self.live)
@@ -563,7 +564,7 @@ class Conversation(RuleBasedStateMachine):
         assert set(ledger.calls) == ledger.calls_told
         self._same_conversation()
         self._every_text_was_answered()
-        if not ledger.lost_creates and not ledger.failed_creates:
+        if not (ledger.lost_creates or ledger.failed_creates or ledger.cancelled_creates):
             self._every_result_was_answered()
         if not ledger.refused_outputs:
             self._results_were_followed_up_once()

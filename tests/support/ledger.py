@@ -58,6 +58,7 @@ class Ledger:
     """Creates for the default conversation that left and heard nothing yet, and when they left."""
     lost_creates: bool = False
     failed_creates: bool = False
+    cancelled_creates: bool = False
     service_active: str | None = None
     known_active: str | None = None
     """The active response as the session must know it."""
