@@ -30,6 +30,7 @@ class Connection:
         """The message being sent: still ours until the transport has taken it."""
         self._writing = asyncio.Lock()
         self._waiting: asyncio.Timeout | None = None
+        self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self.flush()
@@ -95,6 +96,8 @@ class Connection:
                 self._lost(end)
             except OSError as error:
                 self._lost(TransportClosed(reason=str(error)))
+        if self.protocol.closed:
+            self._closed.set()
 
     def _rearm(self) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
@@ -113,6 +116,10 @@ class Connection:
             await self.flush()
         finally:
             await self._transport.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the session has ended and its last word is out; somebody must iterate."""
+        await self._closed.wait()
 
     # -- the session's calls
 

@@ -16,7 +16,7 @@ import inspect
 import logging
 import re
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import (
     Annotated,
     Any,
@@ -260,11 +260,15 @@ class Tools:
             return msgspec.json.encode({"error": speakable}).decode()
 
     async def respond(self, connection: Connection, call: FunctionCall) -> None:
-        """Run a call of the model's and send its answer, unless the session ended meanwhile.
+        """Run a call of the model's and send its answer; when the session ends, so does the tool.
 
-        For a task of its own (`TaskGroup.create_task`), so that a slow tool holds up nothing.
+        For a task of its own (`TaskGroup.create_task`), so that a slow tool holds up nothing: not
+        the events, and not the hang-up, for nobody is there to be answered. A tool whose work must
+        outlive the call hands it to a task that is not the call's.
         """
-        output = await self.answer(call.name, call.arguments)
+        output = await _until(connection.wait_closed, self.answer(call.name, call.arguments))
+        if output is None:
+            return _log.info("tool %r was running when the session ended", call.name[:64])
         try:
             await connection.send_function_result(call.call_id, output)
         except LocalProtocolError as error:
@@ -275,6 +279,23 @@ class Connection(Protocol):
     """Where an answer goes: the drivers' connections have this."""
 
     async def send_function_result(self, call_id: str, output: str) -> str: ...
+
+    async def wait_closed(self) -> None: ...
+
+
+async def _until(end: Callable[[], Awaitable[None]], work: Awaitable[R]) -> R | None:
+    """What `work` returns, or None when it was cancelled because `end` came first."""
+    result: R | None = None
+    async with anyio.create_task_group() as both:
+
+        async def watch() -> None:
+            await end()
+            both.cancel_scope.cancel()
+
+        both.start_soon(watch)
+        result = await work
+        both.cancel_scope.cancel()
+    return result
 
 
 def _read(found: Tool[..., Any], text: str) -> dict[str, Any]:

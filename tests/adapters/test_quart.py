@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ from talkwire.realtime.engine import ResponseRequested
 from talkwire_io.asyncio import Connection
 from talkwire_io.openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
 from talkwire_io.quart import QUEUED_MESSAGES, PageConnection, PageTransport, blueprint, connect
+from talkwire_io.tools import Tools, tool
 
 KEY = "sk-proj-abcDEF_123-xyz0987654321"
 Body = Callable[[Connection], Awaitable[None]]
@@ -288,6 +290,68 @@ def test_the_call_is_hung_up_when_the_page_goes_however_long_the_service_takes()
         assert backend.error is None
 
     run(main())
+
+
+async def forever() -> str:
+    """Take all the time there is."""
+    await asyncio.Event().wait()
+    return "never"
+
+
+def stubborn() -> str:
+    """Take a minute that nobody can shorten."""
+    released.wait(60)
+    return "never"
+
+
+released = threading.Event()
+
+
+@pytest.mark.parametrize("function", [forever, stubborn])
+@pytest.mark.parametrize("politely", [True, False])
+def test_a_page_that_goes_while_a_tool_runs_is_hung_up_and_the_handler_ends(
+    function: Callable[[], Any], politely: bool
+) -> None:
+    tools = Tools([tool(timeout_s=600)(function)])
+
+    async def body(call: Connection) -> None:
+        async with asyncio.TaskGroup() as running:
+            async for event in call:
+                match event:
+                    case FunctionCall():
+                        running.create_task(tools.respond(call, event))
+                    case PageText():
+                        await call.send_text(event.text)
+                    case _:
+                        pass
+
+    backend = Backend(body)
+
+    async def main() -> None:
+        async with backend.page() as page:
+            await page.open()
+            await page.say({"type": "talkwire.text", "text": "Go on."})
+            await page.serve(lambda frame: frame["type"] == "response.create")
+            [request] = [each for each in page.asked if isinstance(each, ResponseRequested)]
+            page.service.function_call(request.response_id, function.__name__, "{}", now=0)
+            await page.forward()
+            # The pump is not held up: what is typed meanwhile is passed on.
+            await page.say({"type": "talkwire.text", "text": "Still there?"})
+            await page.serve(lambda frame: frame["type"] == "conversation.item.create")
+            if politely:
+                await page.say({"type": "talkwire.bye", "code": "hangup", "message": ""})
+            else:
+                page.socket.transport.abort()
+            async with asyncio.timeout(2):
+                assert await backend.clerk.hung_up.get() == "rtc_test"
+                await backend.after.wait()
+        assert backend.error is None
+
+    released.clear()
+    try:
+        run(main())
+    finally:
+        released.set()
 
 
 @pytest.mark.parametrize("call_id", [None, "rtc/../../else?where"])

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
 
+import anyio
 import attrs
 import msgspec
 import pytest
 import trio
 
+from talkwire import FunctionCall, LocalProtocolError
 from talkwire_io.tools import Tool, Tools, tool
 
 Answer = Callable[[Tools, str, str], str]
@@ -626,3 +628,72 @@ def test_a_tool_keeps_its_types() -> None:
 
 def _shout(text: str) -> str:
     return text.upper()
+
+
+# On a connection.
+
+
+class Line:
+    """A connection that keeps what it is told, until it ends."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str]] = []
+        self.ended = anyio.Event()
+
+    async def send_function_result(self, call_id: str, output: str) -> str:
+        if self.ended.is_set():
+            raise LocalProtocolError("closed")
+        self.said.append((call_id, output))
+        return "event_1"
+
+    async def wait_closed(self) -> None:
+        await self.ended.wait()
+
+
+def a_call(name: str) -> FunctionCall:
+    return FunctionCall(
+        call_id="call_1", name=name, arguments="{}", response_id="resp_1", item_id="item_1"
+    )
+
+
+@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
+def test_a_call_is_answered_where_it_came_from(runtime: str) -> None:
+    @tool
+    def ping() -> str:
+        """Answer."""
+        return "pong"
+
+    async def main() -> None:
+        line = Line()
+        with anyio.fail_after(20):
+            await Tools([ping]).respond(line, a_call("ping"))
+        assert line.said == [("call_1", "pong")]
+
+    anyio.run(main, backend=runtime)
+
+
+@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
+def test_a_tool_that_still_runs_when_the_session_ends_is_cancelled(runtime: str) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+
+    @tool(timeout_s=600)
+    async def patient() -> str:
+        """Take ten minutes."""
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+            return "never"
+        finally:
+            cancelled.set()
+
+    async def main() -> None:
+        line = Line()
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                group.start_soon(Tools([patient]).respond, line, a_call("patient"))
+                await anyio.wait_all_tasks_blocked()
+                assert begun.is_set() and not cancelled.is_set()
+                line.ended.set()
+        assert cancelled.is_set() and line.said == []
+
+    anyio.run(main, backend=runtime)

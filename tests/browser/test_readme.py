@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 from quart import Quart
 
 from support.chromium import chromium
@@ -38,9 +41,9 @@ def block(language: str) -> str:
     return found[1]
 
 
-def readme_app(folder: Path) -> Quart:
+def readme_app(folder: Path, code: str) -> Quart:
     """The example as a module, with the page beside it and the local service to answer it."""
-    (folder / "example.py").write_text(block("python"))
+    (folder / "example.py").write_text(code)
     app = runpy.run_path(str(folder / "example.py"), run_name="__main__")["app"]
     assert isinstance(app, Quart)
     voiceless = MissingVoice(missing=("a voice",), hint="typed text only")
@@ -53,23 +56,44 @@ def readme_app(folder: Path) -> Quart:
     return app
 
 
-def test_the_example_holds_a_conversation_in_which_its_function_is_called(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "any-key-will-do")
+@contextmanager
+def talking(patch: pytest.MonkeyPatch, folder: Path, code: str) -> Iterator[Page]:
+    """README's page, with its button pressed."""
+    patch.setenv("OPENAI_API_KEY", "any-key-will-do")
 
     def make(url: str) -> Quart:
-        monkeypatch.setenv("OPENAI_BASE_URL", f"{url}/v1")
-        return readme_app(tmp_path)
+        patch.setenv("OPENAI_BASE_URL", f"{url}/v1")
+        return readme_app(folder, code)
 
     with serving(make) as url, chromium() as browser:
         page = browser.new_page()
         page.goto(url)
         page.get_by_role("button", name="Talk").click()
         page.evaluate(LISTEN + "; 0")
+        yield page
+
+
+def test_the_example_holds_a_conversation_in_which_its_function_is_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with talking(monkeypatch, tmp_path, block("python")) as page:
         page.evaluate("call.sendText('What is the weather in Rome?'); 0")
         page.wait_for_function("said.length === 2", timeout=10_000)
         (name, arguments), answer = page.evaluate("said")
 
     assert (name, json.loads(arguments)) == ("get_weather", {"city": "Rome"})
     assert answer == "It is sunny in Rome, 18 degrees."
+
+
+def test_a_slow_function_in_the_example_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    quick = "    return f"
+    slow = f"    __import__('time').sleep(5)\n{quick}"
+    assert quick in block("python")
+    with talking(monkeypatch, tmp_path, block("python").replace(quick, slow)) as page:
+        page.evaluate("call.sendText('What is the weather in Rome?'); 0")
+        page.wait_for_function("said.length === 1", timeout=10_000)
+        page.evaluate("call.sendText('Hello?'); 0")
+        page.wait_for_function("said.length === 2", timeout=3_000)
+        assert "Rome" not in page.evaluate("said")[1]  # the function is still at it
