@@ -19,7 +19,9 @@ import pytest
 from playwright.sync_api import Page
 
 from support.chromium import Browsers, Microphone, browsers
-from support.stand_in import StandIn
+from support.stand_in import Frame, StandIn
+from talkwire import InvalidFrame
+from talkwire.realtime.wire import decode_event
 from talkwire_io.browser import INTEGRITY, static_path
 
 pytestmark = pytest.mark.browser
@@ -224,7 +226,7 @@ def test_a_burst_is_forwarded_in_few_messages_and_in_order(visiting: Visit) -> N
         assert max(sizes) > 10
 
 
-def test_a_message_never_outgrows_the_limit_and_an_oversize_event_stays_here(
+def test_a_message_never_outgrows_the_limit_and_an_oversize_event_is_told_in_part(
     visiting: Visit,
 ) -> None:
     there = StandIn()
@@ -239,10 +241,105 @@ def test_a_message_never_outgrows_the_limit_and_an_oversize_event_stays_here(
             message = there.messages.get(timeout=10)
             assert len(message.encode()) <= 1000
             kinds += [json.loads(line)["type"] for line in message.split("\n")]
-        assert kinds.count("delta") == 20 and "huge" not in kinds
+        assert kinds.count("delta") == 20 and kinds.count("huge") == 1
         assert page.evaluate("call.counts.oversize") == 1
         assert [n["code"] for n in seen(page, "notices")] == ["oversize_frame"]
         assert any(f["type"] == "huge" for f in seen(page, "frames"))
+
+
+LONG = "x" * 2000
+HEAVY: list[Frame] = [
+    {
+        "type": "session.updated",
+        "event_id": "event_1",
+        "session": {
+            "type": "realtime",
+            "instructions": LONG,
+            "tools": [{"name": LONG}],
+            "audio": {"input": {"turn_detection": {"create_response": False}}},
+        },
+    },
+    {
+        "type": "conversation.item.added",
+        "previous_item_id": None,
+        "item": {
+            "id": "item_1",
+            "type": "function_call_output",
+            "call_id": "call_1",
+            "output": LONG,
+            "content": [],
+        },
+    },
+    {
+        "type": "response.function_call_arguments.done",
+        "response_id": "resp_1",
+        "item_id": "item_2",
+        "output_index": 0,
+        "call_id": "call_2",
+        "name": "note",
+        "arguments": json.dumps({"text": LONG}),
+    },
+    {
+        "type": "response.done",
+        "response": {
+            "id": "resp_1",
+            "status": "failed",
+            "status_details": {"type": "failed", "error": {"code": "e"}},
+            "conversation_id": None,
+            "output": [{"id": "item_2", "content": [{"transcript": LONG}]}],
+            "usage": {"total_tokens": 12, "input_token_details": {"text_tokens": 3}},
+            "metadata": {"client_event_id": "tw_1"},
+        },
+    },
+]
+
+
+def test_what_an_oversize_event_settles_or_ends_is_told(visiting: Visit) -> None:
+    there = StandIn()
+    there.init["limits"] = {"max_frame_bytes": 1000}
+    with visiting(there) as page:
+        connected(page, audio=False)
+        there.control(), there.control()
+        there.say(*HEAVY, {"type": "last"})
+        frames: list[Frame] = []
+        while not frames or frames[-1]["type"] != "last":
+            message = there.messages.get(timeout=10)
+            assert len(message.encode()) <= 1000
+            frames += [json.loads(line) for line in message.split("\n")]
+        updated, added, called, done = frames[-5:-1]
+        light, words = HEAVY[0]["session"], updated["session"].pop("instructions")
+        assert words == "x" * 256 + "…"
+        assert updated == HEAVY[0] | {"session": {"type": light["type"], "audio": light["audio"]}}
+        assert added["previous_item_id"] is None
+        assert added["item"].items() >= {("id", "item_1"), ("call_id", "call_1")}
+        assert called["call_id"] == "call_2" and called["name"] == "note"
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(called["arguments"])
+        whole = HEAVY[3]["response"]
+        assert done["response"] == {key: whole[key] for key in whole if key != "output"}
+        for line, heavy in zip(frames[-5:-1], HEAVY, strict=True):
+            read = decode_event(json.dumps(line))
+            assert not isinstance(read, InvalidFrame) and read.type == heavy["type"]
+        assert page.evaluate("call.counts.oversize") == 4
+        assert [n["code"] for n in seen(page, "notices")] == ["oversize_frame"] * 4
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"type":"deep","a":' * 5000 + "1" + "}" * 5000,
+        json.dumps({"type": "wide"} | {f"key_{n}": n for n in range(1000)}),
+    ],
+)
+def test_an_event_that_is_oversize_even_in_part_stays_here(visiting: Visit, event: str) -> None:
+    there = StandIn()
+    there.init["limits"] = {"max_frame_bytes": 100}
+    with visiting(there) as page:
+        connected(page, audio=False)
+        there.control(), there.control()
+        there.say(event, {"type": "last"})
+        assert {"deep", "wide"}.isdisjoint(forwarded(there, "last"))
+        assert page.evaluate("[call.counts.oversize, call.state]") == [1, "listening"]
 
 
 def test_a_frame_with_line_breaks_arrives_as_one_line_with_its_numbers_untouched(

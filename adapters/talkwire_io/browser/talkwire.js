@@ -36,6 +36,7 @@ export const VERSION = "0.1.0";
 const HOP_VERSION = 1;
 const BATCH_MS = 8; // the hop allows 10, and timers fire late
 const OPEN_MS = 20_000; // longest wait for a call to open before it is given up
+const LONGEST = 256; // characters of a string in an event told in part; ids and codes are far shorter
 const CONTROL = /^\s*\{\s*"type"\s*:\s*"talkwire\./; // control frames have `type` as their first key
 const ENDED_WELL = new Set(["hangup", "page_closed", "ended", "session_over"]);
 const VOICE = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
@@ -60,7 +61,7 @@ export class Call extends EventTarget {
   /** @type {string | null} the service's name for the call, where the page may read it */ callId = null;
   /** @type {MediaStream | null} what is heard here */ microphone = null;
   /** @type {MediaStream | null} what the service says */ playback = null;
-  /** Frames forwarded to the backend, and those left out: over its limit, or no event at all. */
+  /** Frames forwarded to the backend, those told in part for being over its limit, and those that are no event. */
   counts = { forwarded: 0, oversize: 0, unreadable: 0 };
 
   /** @type {WebSocket | undefined} */ #socket;
@@ -175,13 +176,17 @@ export class Call extends EventTarget {
     this.#flush(JSON.stringify(control));
   }
 
-  /** @param {string} type @param {string} text the event as it came */
-  #forward(type, text) {
-    if (this.#init?.subscribe && !this.#init.subscribe.includes(type)) return;
-    const bytes = sizeOf(text);
+  /** @param {Frame} event @param {string} text the event as it came */
+  #forward(event, text) {
+    if (this.#init?.subscribe && !this.#init.subscribe.includes(event.type)) return;
+    let bytes = sizeOf(text);
     if (bytes > this.#limit) {
       this.counts.oversize += 1;
-      return this.#notice("oversize_frame", `An event of ${bytes} bytes (${type}) is more than the server takes.`);
+      const much = `An event of ${bytes} bytes (${event.type}) is more than the server takes`;
+      this.#notice("oversize_frame", `${much}: lists and long texts were left out.`);
+      text = JSON.stringify(inPart(event)); // not nothing, or the backend waits for ever for what it ends
+      bytes = sizeOf(text);
+      if (bytes > this.#limit) return;
     }
     if (this.#batchBytes + bytes > this.#limit) this.#flush();
     this.counts.forwarded += 1;
@@ -278,7 +283,7 @@ export class Call extends EventTarget {
       this.counts.unreadable += 1;
       return this.#notice("unreadable_frame", "The service sent something that is not an event. It was left out.");
     }
-    this.#forward(event.type, String(data));
+    this.#forward(event, String(data));
     this.#note(event.type);
     this.#emit("frame", event);
   }
@@ -387,6 +392,18 @@ function parse(text) {
   } catch {
     return null;
   }
+}
+
+/**
+ * What settles or ends something in a Realtime event: ids, statuses, labels, numbers; no lists, and of a long text its
+ * beginning. Arguments cut short are no JSON, so that such a call is refused and not run as another.
+ * @param {any} value @param {number} depth @returns {any}
+ */
+function inPart(value, depth = 6) {
+  if (typeof value === "string") return value.length > LONGEST ? `${value.slice(0, LONGEST)}…` : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value) || depth === 0) return undefined;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, inPart(each, depth - 1)]));
 }
 
 /** In bytes of UTF-8. @param {string} text */
