@@ -177,9 +177,9 @@ def _may_connect(origin: str | None, origins: Container[str] | None) -> bool:
 async def _hang_up(service: OpenAI, call_id: str | None) -> None:
     """A call outlives its page by half a minute unless somebody ends it.
 
-    Which call that is, the page alone says, and the service hangs up any of our project's (S10): a
-    page that knew the id of another user's call could end it. Ids are unguessable and a page is told
-    only its own. Where the backend posts the offer for the page, it will know the id by itself.
+    Which call that is, the page alone says, and the service hangs up any of our project's (S10):
+    a page that knew the id of another user's call could end it. Ids are unguessable, and a page is
+    told only its own. Once the backend posts the offer for the page, it will know by itself.
     """
     try:
         if call_id is not None:
