@@ -274,12 +274,12 @@ export class Call extends EventTarget {
     }
   }
 
-  /** @param {unknown} data */
+  /** @param {any} data */
   #fromService(data) {
     if (this.reason) return;
     const event = parse(data);
-    // Control frames are between page and backend: the service must not be able to forge one.
-    if (typeof event?.type !== "string" || event.type.startsWith("talkwire.")) {
+    // Control frames are between page and backend: the service must not be able to forge one, nor with two types.
+    if (typeof event?.type !== "string" || event.type.startsWith("talkwire.") || CONTROL.test(data)) {
       this.counts.unreadable += 1;
       return this.#notice("unreadable_frame", "The service sent something that is not an event. It was left out.");
     }
