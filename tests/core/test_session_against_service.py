@@ -39,6 +39,7 @@ from talkwire import (
     commands,
 )
 from talkwire.realtime.engine import EngineRequest
+from talkwire.timers import DELAYS
 
 TRANSCRIBED: JsonObject = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 WAITING = (Gate.CREATE_SENT, Gate.CANCEL_PENDING, Gate.SERVER_EXPECTED)
@@ -146,6 +147,10 @@ class Conversation(RuleBasedStateMachine):
         self.count += 1
         return f"my_{kind}_{self.count}"
 
+    def _made(self, since: int, kind: str) -> str:
+        """The id of a kind that the session has made since."""
+        return next(i for i in self.pair.ids[since:] if i.startswith(kind))
+
     def _some_item(self, pick: int) -> str:
         items = self.ledger.known_items
         return items[-1 - pick] if pick < len(items) else "item_of_nobody"
@@ -163,13 +168,17 @@ class Conversation(RuleBasedStateMachine):
         event_id = self.pair.call("send_text", text, role=role, respond=respond)
         self._issue(event_id, "conversation.item.create")
         if respond:
-            _, item_id, request = self.pair.ids[made:]
+            item_id = self._made(made, "item")
+            request = next(i for i in self.pair.ids[made:] if i not in (item_id, event_id))
             self._issue(request, "response.create")
             self.ledger.requests.add(request)
             self.ledger.asked_about[item_id] = request
 
     def _open_calls(self) -> list[str]:
-        return [call for call in self.ledger.calls if call not in self.ledger.answered]
+        """Calls to answer; outside the conversation no output could follow one."""
+        calls = self.ledger.calls.values()
+        there = [call.call_id for call in calls if call.response_id in self.ledger.in_band]
+        return [call_id for call_id in there if call_id not in self.ledger.answered]
 
     @precondition(lambda self: self.live and self._open_calls())
     @rule(pick=PICK, respond=st.sampled_from([True, True, False]), raw=st.booleans())
@@ -183,7 +192,7 @@ class Conversation(RuleBasedStateMachine):
         else:
             made = len(self.pair.ids)
             event_id = self.pair.call("send_function_result", call_id, "21", respond=respond)
-            item_id = self.pair.ids[made + 1]
+            item_id = self._made(made, "item")
         self._issue(event_id, "conversation.item.create")
         self.ledger.answers[event_id] = call_id
         self.ledger.answered[call_id] = (item_id, respond)
@@ -529,8 +538,8 @@ class Conversation(RuleBasedStateMachine):
         assert due is None or math.isfinite(due)
         if self.ledger.closed:
             assert due is None
-        elif self.pair.session.gate.state in WAITING:
-            assert due is not None and due <= self.pair.now + 15.0
+        elif self.ledger.heard_of and self.pair.session.gate.state in WAITING:
+            assert due is not None and due <= self.pair.now + max(DELAYS.values())
 
     @invariant()
     def the_session_knows_who_speaks(self) -> None:

@@ -62,6 +62,10 @@ class Ledger:
     service_active: str | None = None
     known_active: str | None = None
     """The active response as the session must know it."""
+    in_band: set[str] = field(factory=set[str])
+    """Responses in the default conversation that the session heard of."""
+    heard_of: bool = False
+    """Whether the session heard anything of the service."""
     cancel_sent: set[str] = field(factory=set[str])
     out_of_band: set[str] = field(factory=set[str])
     """Responses beside the conversation, as far as the session knows them to run."""
@@ -173,6 +177,7 @@ class Ledger:
     def heard(self, text: str, events: Sequence[Event]) -> None:
         """What a frame told the session, and what the session made of it."""
         frame = frame_of(text) if text else {}
+        self.heard_of |= bool(text)
         for event in events:
             assert not isinstance(event, InvalidFrame | UnknownEvent), event
             assert self.closed or not isinstance(event, Anomaly | FunctionCallCut), event
@@ -221,9 +226,12 @@ class Ledger:
     def _timed_out(self, timer: Timer, events: Sequence[Event]) -> None:
         if timer is Timer.RESPONSE_CREATED:
             lost = [e for e in events if isinstance(e, CommandSettled)]
-            assert [e.outcome for e in lost] == [Outcome.LOST] * len(lost) and lost
+            assert all(event.outcome is Outcome.LOST for event in lost)
+            assert lost or not self.in_flight
             assert self.pair.now >= max(self.in_flight.values(), default=0.0) + 15.0
             self.in_flight.clear()
+        elif timer.value == "speech":
+            self.speaking = False  # nothing was heard of its end
         elif timer is Timer.SERVER_RESPONSE:
             assert self.pair.now >= self.expected_since + 3.0
             assert self.pair.session.gate.state is not Gate.SERVER_EXPECTED
@@ -243,6 +251,7 @@ class Ledger:
             self.out_of_band.add(response["id"])
         else:
             self.known_active = response["id"]
+            self.in_band.add(response["id"])
 
     def _hear_done(self, frame: dict[str, Any]) -> None:
         response_id = frame["response"]["id"]
