@@ -312,6 +312,8 @@ def test_a_deadline_that_was_moved_up_does_not_bring_a_later_one_along() -> None
         async with Connection(relay, here) as call:
             here.deliver('{"type":"talkwire.hello","version":1}')
             await until(call, PageHello)  # the page has 30 s to open its call
+            here.deliver('{"type":"session.created","session":{}}')
+            await until(call, events.SessionCreated)
             reading = asyncio.create_task(until(call, TimedOut))
             await asyncio.sleep(1)
             await call.send_text("Hello.")  # the service has 15 s to answer
