@@ -480,11 +480,8 @@ def test_the_page_hears_the_relay_s_last_word_before_the_close() -> None:
         now = clock()
         async with Connection(Relay(Session(plane=RELAY, now=now), now=now), here) as call:
             assert call.session is not call.protocol
-        assert json.loads(await there.receive()) == {
-            "type": "talkwire.bye",
-            "code": "ended",
-            "message": "",
-        }
+        last = json.loads(await there.receive())
+        assert (last["type"], last["code"]) == ("talkwire.bye", "ended")
 
     run(main())
 
