@@ -1,7 +1,8 @@
 """One realtime voice session as a state machine: bring your own I/O.
 
 `Session` is the client's side of OpenAI's Realtime protocol, `Relay` the same behind a browser
-page, `Service` the other end of the wire. Nothing here does I/O; `talkwire_io` does.
+page, `talkwire.service.Service` the other end of the wire. Nothing here does I/O;
+`talkwire_io` does.
 """
 
 from .errors import LocalProtocolError, ProtocolError

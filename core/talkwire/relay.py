@@ -6,6 +6,7 @@ A message holds one frame a line, so that both sides may send many at once.
 """
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
@@ -24,7 +25,7 @@ from .values import Value
 VERSION = 1
 # A page's frame may be no larger; transcripts and function calls need a tenth of it.
 MAX_FRAME_BYTES = 64 * 1024
-_CONTROL = '{"type":"talkwire.'
+_CONTROL = re.compile(r'\s*\{\s*"type"\s*:\s*"(talkwire\.[^"]*)"')
 
 
 class Hop(enum.Enum):
@@ -74,7 +75,7 @@ class PageHello(Value):
     """The page is there: who it says it is, and the ticket it was given, if any."""
 
     type: Literal["talkwire.hello"] = "talkwire.hello"
-    version: int
+    version: int | str
     client: str = ""
     ticket: str | None = field(default=None, repr=False)
 
@@ -97,7 +98,7 @@ class PageText(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class PageLeft(Value):
-    """The page is going, or was sent away; `code` says which way (README, the browser hop)."""
+    """The page is going, or was sent away; ARCHITECTURE lists the codes."""
 
     type: Literal["talkwire.bye"] = "talkwire.bye"
     code: str = "page_closed"
@@ -165,8 +166,8 @@ class Relay:
                 # Counting characters is enough to refuse a flood; at most four bytes each.
                 reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
                 events.append(InvalidFrame(reason=reason, frame=line))
-            elif line.startswith(_CONTROL):
-                events += self._receive_control(line, now)
+            elif control := _CONTROL.match(line):
+                events += self._receive_control(control[1], line, now)
             elif line:
                 events += self._receive_frame(line, now)
         return events
@@ -202,12 +203,12 @@ class Relay:
         self._init(now)
 
     def close(
-        self, code: str = "ended", message: str = "", *, now: float
+        self, code: str = "ended", message: str = "The server ended the call.", *, now: float
     ) -> Sequence[Event | PageEvent]:
         """Say goodbye: the page ends the call and shows `message`. Again is a no-op."""
         if self._move(HopInput.CLOSE):
             self._say({"type": "talkwire.bye", "code": code, "message": message})
-        return self.receive_close(reason=message or code, now=now)
+        return self.receive_close(reason=message, now=now)
 
     # -- out
 
@@ -246,8 +247,7 @@ class Relay:
             return [Anomaly(type="frame", reason=f"the hop is {self.hop.value}")]
         return self.session.receive(line, now=now)
 
-    def _receive_control(self, line: str, now: float) -> Sequence[Event | PageEvent]:
-        kind = line[9 : line.find('"', 9)]
+    def _receive_control(self, kind: str, line: str, now: float) -> Sequence[Event | PageEvent]:
         decode = _DECODERS.get(kind)
         if decode is None:
             return [Anomaly(type=kind, reason="no control message of the page has this type")]

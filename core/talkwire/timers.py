@@ -12,6 +12,8 @@ class Timer(enum.Enum):
     """Our `response.create` got neither a response nor an error; the gate opens again."""
     SERVER_RESPONSE = "server_response"
     """The service was expected to respond by itself and did not; the gate opens again."""
+    SPEECH = "speech"
+    """The user began to speak and nothing was heard of it since; the gate opens again."""
     HELLO = "hello"
     """The page has not said hello; the hop is closed."""
     READY = "ready"
@@ -22,6 +24,7 @@ DELAYS: dict[Timer, float] = {
     Timer.HANDSHAKE: 15.0,
     Timer.RESPONSE_CREATED: 15.0,
     Timer.SERVER_RESPONSE: 3.0,
+    Timer.SPEECH: 30.0,
     Timer.HELLO: 10.0,
     Timer.READY: 30.0,
 }
@@ -38,9 +41,13 @@ class TimerTable:
     def run(self, timer: Timer, wanted: bool, now: float) -> None:
         """Have a timer running, from `now` unless it runs already, or not running."""
         if not wanted:
-            self._deadlines.pop(timer, None)
+            self.stop(timer)
         elif timer not in self._deadlines:
             self._deadlines[timer] = now + DELAYS[timer]
+
+    def stop(self, timer: Timer) -> None:
+        """Have a timer not running."""
+        self._deadlines.pop(timer, None)
 
     def clear(self) -> None:
         self._deadlines.clear()

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import pytest
+from attrs import evolve
 
 from support.frames import (
     Frame,
@@ -152,8 +153,12 @@ def test_calls_of_a_response_beside_the_conversation_are_emitted_too() -> None:
     script = Script()
     script.hear(response_created("resp_1", out_of_band=True))
     item = call("call_1", '{"city":"Rome"}')
-    assert script.tell(output_item("done", "resp_1", item)) == [WEATHER]
+    told = script.tell(output_item("done", "resp_1", item))
+    assert told == [evolve(WEATHER, out_of_band=True)]
     assert list(script.session.conversation) == []
+    with pytest.raises(LocalProtocolError, match="'call_1' is outside the conversation"):
+        script.session.send_function_result("call_1", "18", now=0.0)
+    assert script.sent() == []
 
 
 # -- cut off

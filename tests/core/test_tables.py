@@ -54,6 +54,7 @@ GATES_AS_WRITTEN: Golden = {
         "response.created": "active",
         "response.done of one that we did not see begin": "idle",
         "the user's turn ended and the service answers it by itself": "server_expected",
+        "our response.cancel": "cancel_pending",
         "the deadline of the wait passed": "idle",
         "the transport closed": "idle",
     },

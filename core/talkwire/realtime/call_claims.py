@@ -36,9 +36,7 @@ class CallClaims:
         """`response.output_item.added` and `.done`: they announce, and the latter completes."""
         if item.type != "function_call" or not item.call_id:
             return []
-        self._calls.announce(
-            item.call_id, name=item.name or "", response_id=response_id, item_id=item.id
-        )
+        self._announce(item.call_id, item.name or "", response_id, item.id)
         return self.item(item, said_by, response_id)
 
     def item(self, item: Item, said_by: str, response_id: str | None = None) -> list[CallEvent]:
@@ -55,9 +53,7 @@ class CallClaims:
         """`response.function_call_arguments.done`."""
         place = (event.response_id, event.item_id)
         if self._trusted:
-            self._calls.announce(
-                event.call_id, name=event.name, response_id=place[0], item_id=place[1]
-            )
+            self._announce(event.call_id, event.name, *place)
         record = self._calls.get(event.call_id)
         if record is None:
             return [_not_so(event.call_id, event.response_id, event.type)]
@@ -73,6 +69,15 @@ class CallClaims:
                 else:
                     found += self.item(item, said_by, response.id)
         return found
+
+    def _announce(self, call_id: str, name: str, response_id: str, item_id: str) -> None:
+        self._calls.announce(
+            call_id,
+            name=name,
+            response_id=response_id,
+            item_id=item_id,
+            out_of_band=self._gate.is_out_of_band(response_id),
+        )
 
     def _complete(
         self, record: CallRecord, place: tuple[str, str], name: str, arguments: str, said_by: str

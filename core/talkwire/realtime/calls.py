@@ -19,6 +19,8 @@ class CallRecord:
     response_id: str
     item_id: str
     state: Call = Call.ANNOUNCED
+    out_of_band: bool = False
+    """It stands outside the conversation, where no output can follow it."""
 
     @property
     def batch(self) -> str:
@@ -63,10 +65,14 @@ class Calls:
         record = self._records.get(call_id)
         return record is not None and advance(CALLS, record.state, moved_by) is not None
 
-    def announce(self, call_id: str, *, name: str, response_id: str, item_id: str) -> None:
+    def announce(
+        self, call_id: str, *, name: str, response_id: str, item_id: str, out_of_band: bool = False
+    ) -> None:
         """A call's item began. Hearing it twice changes nothing."""
         if call_id not in self._records:
-            self._records[call_id] = CallRecord(call_id, name, response_id, item_id)
+            self._records[call_id] = CallRecord(
+                call_id, name, response_id, item_id, out_of_band=out_of_band
+            )
             if response_id:
                 self._batches.setdefault(response_id, Batch()).open.add(call_id)
 
@@ -83,6 +89,7 @@ class Calls:
             arguments=arguments,
             response_id=record.response_id,
             item_id=record.item_id,
+            out_of_band=record.out_of_band,
         )
 
     def adopt(self, call_id: str, *, name: str) -> None:

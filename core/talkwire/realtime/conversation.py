@@ -28,6 +28,8 @@ class ConversationItem:
     response_id: str = ""
     audio_end_ms: int | None = None
     """Where its audio was cut (ms): the user heard no more than this. None: not cut."""
+    placed: bool = False
+    """Whether its place in the conversation is known."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
     _words: dict[int, str] = field(factory=dict[int, str])
@@ -58,6 +60,10 @@ class Conversation:
     def __iter__(self) -> Iterator[ConversationItem]:
         return (self._items[item_id] for item_id in self._order)
 
+    def __contains__(self, item_id: object) -> bool:
+        """Whether an item was heard of, placed or not."""
+        return item_id in self._items
+
     def __len__(self) -> int:
         return len(self._order)
 
@@ -75,16 +81,17 @@ class Conversation:
     def place(self, item_id: str, previous: str | UnsetType | None) -> ConversationItem:
         """Put an item behind `previous`; null is the front, absent or unknown the end."""
         item = self.item(item_id)
-        if item_id in self._order:
+        if item.placed:
             return item
         if previous is None:
             self._order.insert(0, item_id)
         elif previous is UNSET or (self._order and self._order[-1] == previous):
             self._order.append(item_id)
-        elif previous in self._order:
+        elif self._is_placed(previous):
             self._order.insert(self._order.index(previous) + 1, item_id)
         else:
             self._order.append(item_id)
+        item.placed = True
         return item
 
     def update(self, wire: Item) -> ConversationItem:
@@ -104,9 +111,13 @@ class Conversation:
 
     def delete(self, item_id: str) -> None:
         """Take an item out; one that is not there is no harm."""
-        self._items.pop(item_id, None)
-        if item_id in self._order:
+        item = self._items.pop(item_id, None)
+        if item is not None and item.placed:
             self._order.remove(item_id)
+
+    def _is_placed(self, item_id: str) -> bool:
+        item = self._items.get(item_id)
+        return item is not None and item.placed
 
     def last_of(self, response_id: str) -> ConversationItem | None:
         """The message a response spoke last."""

@@ -39,14 +39,15 @@ class ResponseGate:
 
     __slots__ = (
         "_cancel_due",
+        "_echoes",
         "_ended",
         "_on_its_way",
         "_out_of_band",
-        "_speech",
         "_turn",
         "_waiting",
         "active",
         "state",
+        "user_speaks",
     )
 
     def __init__(self) -> None:
@@ -58,7 +59,9 @@ class ResponseGate:
         self._cancel_due: str | None = None
         self._out_of_band: set[str] = set()
         self._ended: tuple[str, ...] = ()
-        self._speech = False
+        self.user_speaks = False
+        """The user is speaking, and the service will answer: nothing leaves meanwhile."""
+        self._echoes = False  # this service is known to echo our metadata
         self._turn = False  # the service owes an answer to what the user said
 
     def _move(self, moved_by: GateInput) -> bool:
@@ -106,7 +109,7 @@ class ResponseGate:
 
     def take(self) -> Create | None:
         """The create that may leave now; it is then on its way."""
-        if self._waiting is None or self._speech or not self._move(GateInput.CREATE):
+        if self._waiting is None or self.user_speaks or not self._move(GateInput.CREATE):
             return None
         self._on_its_way, self._waiting = self._waiting, None
         return self._on_its_way
@@ -145,9 +148,9 @@ class ResponseGate:
         settled: list[str] = []
         answers_turn, self._turn = self._turn, False
         if on_its_way is not None and ours in on_its_way.event_ids:
-            settled, self._on_its_way = on_its_way.event_ids, None
+            settled, self._on_its_way, self._echoes = on_its_way.event_ids, None, True
         if ours is None:
-            self._speech = False
+            self.user_speaks = False
         if self._on_its_way is not None:
             self._beaten(self._on_its_way, response_id, answers_turn or ours is not None)
         if waiting is not None and ours is None and waiting.covered_by_service():
@@ -166,8 +169,11 @@ class ResponseGate:
     def created_out_of_band(self, response_id: str) -> None:
         self._out_of_band.add(response_id)
 
-    def done(self, response_id: str) -> list[str]:
+    def done(self, response_id: str, ours: str | None = None) -> list[str]:
         """A response ended: the active one, or one that began unseen; never another's.
+
+        `ours` is the create it echoes. From a service that echoes, an unseen one without it was
+        not ours; from one not yet known to, it may have been, and a refusal sets that right.
 
         Returns the requests it settles.
         """
@@ -179,6 +185,9 @@ class ResponseGate:
         if self._on_its_way is not None and self._on_its_way.beaten_by == response_id:
             self._move(GateInput.DONE_BEFORE_OURS)
             self._forget(response_id)
+            return []
+        unseen = self._on_its_way is not None and self.active is None
+        if unseen and not self.owns(ours or "") and (ours is not None or self._echoes):
             return []
         expected = self.active in (None, response_id) and self._move(GateInput.DONE)
         if not expected and not self._move(GateInput.DONE_UNSEEN):
@@ -196,13 +205,13 @@ class ResponseGate:
 
     def speech(self, started: bool) -> None:
         """The user speaks, or stopped; meanwhile nothing leaves, the service will answer."""
-        self._speech = started
+        self.user_speaks = started
         if not started:
             self._turn = self._move(GateInput.COMMITTED) and self.active is None
 
     def quiet(self) -> None:
         """What the user says comes to nothing, or is not answered by the service."""
-        self._speech = False
+        self.user_speaks = False
 
     def acknowledged(self, item_id: str) -> None:
         """The service has this item; a response that starts from now on sees it."""

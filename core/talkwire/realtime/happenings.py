@@ -48,6 +48,9 @@ class FunctionCall(Value):
     arguments: str
     response_id: str = ""
     item_id: str = ""
+    out_of_band: bool = False
+    """Of a response outside the conversation: its output goes into the `input` of a
+    `ResponseCreate` of yours, not through `send_function_result`."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

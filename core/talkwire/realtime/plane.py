@@ -19,7 +19,7 @@ class Plane(Value):
     """Which waits are timed here; the relay times its page instead of the service."""
 
 
-_GATE = frozenset({Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE})
+_GATE = frozenset({Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE, Timer.SPEECH})
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, deadlines=_GATE | {Timer.HANDSHAKE})
 """A websocket to the service, audio included."""

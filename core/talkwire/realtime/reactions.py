@@ -16,22 +16,22 @@ from . import events as e
 from .call_claims import CallClaims
 from .calls import Calls
 from .classify import ErrorClass, blocker, classify
-from .commands import JsonObject
+from .commands import JsonObject, is_object
 from .conversation import Conversation
 from .events import ErrorDetails
 from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, Outcome
 from .ids import IdFactory
+from .limits import MAX_METADATA_PAIRS
 from .pending import ANSWERS, Pending
 from .plane import Plane
 from .playback import Playback
-from .settings import Settings, is_object
+from .settings import Settings
 from .state import PHASES, CallInput, Gate, Phase, PhaseInput, advance
 from .transcript import TELLS
 from .wire import encode
 
 CLIENT_EVENT_ID = "client_event_id"
-MAX_METADATA_PAIRS = 16  # §3.10
 
 
 class Reactions:
@@ -83,13 +83,20 @@ class Reactions:
             self._queue(self._response_create(create))
             self._time(Timer.RESPONSE_CREATED, False, now)  # each create has its own deadline
         state = self.gate.state
-        self._time(Timer.RESPONSE_CREATED, state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING), now)
-        self._time(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED, now)
+        sent = state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING)
+        self._time(Timer.RESPONSE_CREATED, sent and self._is_connected(), now)
+        speaks = self.gate.user_speaks
+        self._time(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED and not speaks, now)
+        self._time(Timer.SPEECH, speaks, now)
         if not self._awaits_configuration():
             self._time(Timer.HANDSHAKE, False, now)
 
     def _takes_commands(self) -> bool:
         return advance(PHASES, self.phase, PhaseInput.COMMAND) is not None
+
+    def _is_connected(self) -> bool:
+        """Whether frames reach the service: a page's call may take long to open."""
+        return self.phase is not Phase.CONNECTING or Timer.HANDSHAKE in self.plane.deadlines
 
     def _awaits_configuration(self) -> bool:
         """Whether the service owes its first word, or the answer to what we asked for first."""
@@ -102,12 +109,20 @@ class Reactions:
 
     def _new_event_id(self) -> str:
         """An id that no command on its way has; some have ids of the caller's."""
-        made = [self._ids("event")]
-        while made[-1] in self._pending:
-            made.append(self._ids("event"))
-            if made[-1] in made[:-1]:
-                raise LocalProtocolError(f"the id factory repeats itself: {made[-1]!r}")
-        return made[-1]
+        return self._new_id("event", lambda made: made in self._pending)
+
+    def _new_item_id(self) -> str:
+        """An id that no item has, in the conversation or on its way."""
+        sent = self._pending.about(c.ConversationItemCreate)
+        return self._new_id("item", lambda made: made in sent or made in self.conversation)
+
+    def _new_id(self, kind: str, taken: Callable[[str], bool]) -> str:
+        made: set[str] = set()
+        while taken(new := self._ids(kind)):
+            if new in made:
+                raise LocalProtocolError(f"the id factory repeats itself: {new!r}")
+            made.add(new)
+        return new
 
     def _queue(self, command: c.Command) -> None:
         self._frames.append(encode(command))
@@ -217,7 +232,8 @@ class Reactions:
         events += self.calls.response_done(response_id)
         if response.status == "cancelled":
             self._interrupt(response_id, events)
-        self._settle(self.gate.done(response_id), events)
+        ours = response.labels.get(CLIENT_EVENT_ID)
+        self._settle(self.gate.done(response_id, ours), events)
         cancels = self._pending.of(c.ResponseCancel)
         self._settle([i for i in cancels if self._cancels(i, response_id)], events)
         self._follow_up(response_id)
@@ -323,6 +339,7 @@ class Reactions:
 
     def _turn_ended(self) -> None:
         if self.settings.service_responds:
+            self._timers.stop(Timer.SERVER_RESPONSE)  # each turn has its own deadline
             self.gate.speech(False)
 
     def _input_cleared(self, event: e.InputAudioBufferCleared, events: list[Event]) -> None:

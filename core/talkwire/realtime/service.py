@@ -17,6 +17,7 @@ from typing import Literal
 from ..errors import LocalProtocolError
 from .commands import JsonObject
 from .engine import EngineRequest
+from .limits import MAX_EVENT_ID
 from .service_checks import RefusedError, text_up_to
 from .service_commands import HANDLERS, open_books
 from .service_items import TICKS_PER_MS
@@ -27,7 +28,7 @@ from .wire import InvalidCommand, decode_command
 Plane = Literal["websocket", "webrtc"]
 
 _PLAYS: dict[str, bool] = {"websocket": False, "webrtc": True}
-_check_event_id = text_up_to(512)
+_check_event_id = text_up_to(MAX_EVENT_ID)
 
 
 class Service:

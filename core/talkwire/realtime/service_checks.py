@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from .commands import JsonObject
+from .commands import JsonObject, is_object
 
 Check = Callable[[Any, str], Any]
 
@@ -25,11 +25,6 @@ class RefusedError(Exception):
         self.code = code
         self.message = message
         self.param = param
-
-
-def is_object(value: Any) -> TypeGuard[JsonObject]:
-    """Whether a JSON value is an object."""
-    return isinstance(value, dict)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:

@@ -25,6 +25,7 @@ from .commands import (
     SessionUpdate,
 )
 from .engine import AudioReceived, ConfigurationChanged, EngineRequest, InputCleared
+from .limits import MAX_APPEND
 from .service_checks import RefusedError, refuse_depth
 from .service_conversation import Conversation
 from .service_floor import Floor
@@ -32,9 +33,6 @@ from .service_input import InputBuffer
 from .service_items import audio_bytes, audio_ticks, checked_item, referenced, wire_item
 from .service_outbox import Outbox
 from .service_settings import default_session, response_options, started_session, updated_session
-
-MAX_APPEND = 15 * 1024 * 1024
-"""Characters of base64 in one append (§3.10)."""
 
 _Input = Callable[[Callable[[str], str]], JsonObject]
 

@@ -6,7 +6,8 @@ defaults are those measured in `session.created`, in the wire's own order.
 
 from typing import Any
 
-from .commands import JsonObject
+from .commands import JsonObject, is_object
+from .limits import MAX_METADATA_PAIRS
 from .service_checks import (
     Check,
     RefusedError,
@@ -15,7 +16,6 @@ from .service_checks import (
     by_field,
     either,
     flag,
-    is_object,
     json_object,
     list_of,
     name_up_to,
@@ -42,8 +42,11 @@ def _modalities(value: Any, param: str) -> list[str]:
 
 def _metadata(value: Any, param: str) -> JsonObject:
     given = json_object(value, param)
-    if len(given) > 16:
-        message = f"Invalid '{param}': too many properties. Expected at most 16 properties."
+    if len(given) > MAX_METADATA_PAIRS:
+        message = (
+            f"Invalid '{param}': too many properties. "
+            f"Expected at most {MAX_METADATA_PAIRS} properties."
+        )
         raise RefusedError("object_above_max_properties", message, param)
     for key, label in given.items():
         text_up_to(64)(key, param)

@@ -1,7 +1,7 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
-import re
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import ClassVar
 
 import msgspec
@@ -21,17 +21,14 @@ from .happenings import (
     UnknownEvent,
 )
 from .ids import IdFactory, counter
+from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID
 from .plane import DIRECT, Plane
-from .playback import decoded_bytes
 from .reactions import Reactions, labelled
 from .state import PHASES, CallInput, GateInput, Phase, PhaseInput, advance
 from .wire import decode_event, encode, wire_type
 
-MAX_APPEND_BYTES = 15 * 1024 * 1024  # §3.10
 # Where an ordinary event does not move the phase.
 _STEADY = tuple(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
-MAX_EVENT_ID = 512  # §3.10
-ITEM_ID = re.compile(r"[a-zA-Z0-9_-]{1,32}")  # livekit/agents#1717
 
 
 class Session(Reactions):
@@ -95,6 +92,8 @@ class Session(Reactions):
         events: list[Event] = []
         for timer in self._timers.expire(now):
             events.append(TimedOut(timer=timer))
+            if timer is Timer.SPEECH:
+                self.gate.quiet()
             if timer in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE):
                 self._settle(self.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
         self._after(now)
@@ -121,6 +120,7 @@ class Session(Reactions):
     def send_text(self, text: str, *, role: str = "user", respond: bool = True, now: float) -> str:
         """Add a text message; with `respond`, ask for an answer as soon as the gate allows.
 
+        The `event_id` returned is the item's; the request for an answer settles on its own.
         `role` is user, system or assistant; an assistant's words are `output_text` (§1.4).
         """
         if role not in ("user", "system", "assistant"):
@@ -139,12 +139,13 @@ class Session(Reactions):
         """Answer a function call, once. The follow-up response is asked for when all the calls
         of the same response are answered and it has ended (§3.7).
 
-        Raises LocalProtocolError when the call is unknown, cut off or answered already.
+        Raises LocalProtocolError when the call is unknown, cut off, answered already, or of a
+        response outside the conversation (`FunctionCall.out_of_band`).
         """
         item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
         self._require_open("send_function_result")
         self._require_answerable(call_id, "send_function_result")
-        event_id = self._event_id(None, "send_function_result")
+        event_id = self._new_event_id()
         self._send_item(c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
         self._after(now)
         return event_id
@@ -152,7 +153,7 @@ class Session(Reactions):
     def send_audio(self, audio: str, *, now: float) -> None:
         """Append base64 audio in the session's input format. Never acknowledged (§1.3).
 
-        Raises LocalProtocolError over 15 MiB of audio, or where no audio passes.
+        Raises LocalProtocolError over 15 MiB of base64, or where no audio passes.
         """
         self._require_open("send_audio")
         self._append(c.InputAudioBufferAppend(audio=audio))
@@ -186,7 +187,8 @@ class Session(Reactions):
         """Stop the response now running, or on its way, and what is being played of it.
 
         Returns the `event_id` of the cancel, None when it leaves later or there is nothing to
-        stop: a button pressed a moment late is no mistake.
+        stop: a button pressed a moment late is no mistake. Functions already called go on: the
+        answer to their results is asked for unless you send them with `respond=False`.
         """
         self._require_open("cancel")
         response_id = self.gate.cancel()
@@ -235,10 +237,12 @@ class Session(Reactions):
             raise LocalProtocolError(f"{call} is not legal when the session is {self.phase.value}")
 
     def _require_answerable(self, call_id: str, call: str) -> None:
-        if self.calls.can(call_id, CallInput.ANSWER):
-            return
         record = self.calls.get(call_id)
+        beside = record is not None and record.out_of_band
+        if not beside and self.calls.can(call_id, CallInput.ANSWER):
+            return
         state = "not known" if record is None else record.state.value
+        state = "outside the conversation" if beside else state
         raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
 
     def _event_id(self, command: Command | None, call: str) -> str:
@@ -267,10 +271,10 @@ class Session(Reactions):
     def _append(self, command: c.InputAudioBufferAppend) -> str:
         if not self.plane.carries_audio:
             raise LocalProtocolError(f"no audio passes on the {self.plane.name} plane")
-        size = decoded_bytes(command.audio)
-        if size > MAX_APPEND_BYTES:
+        size = len(command.audio)
+        if size > MAX_APPEND:
             raise LocalProtocolError(
-                f"{size} bytes of audio in one append; the limit is {MAX_APPEND_BYTES}"
+                f"{size} characters of audio in one append; the limit is {MAX_APPEND}"
             )
         self._frames.append(self._encode(command))
         return ""
@@ -292,17 +296,17 @@ class Session(Reactions):
 
     def _send_message(self, item: JsonObject, respond: bool, now: float) -> str:
         self._require_open("send_text")
-        event_id = self._event_id(None, "send_text")
+        event_id, create_id = self._new_event_id(), self._new_event_id()
         self._send_item(c.ConversationItemCreate(event_id=event_id, item=item), event_id)
         if respond:
-            self._want_response(c.ResponseCreate(), self._new_event_id())
+            self._want_response(c.ResponseCreate(), create_id)
         self._after(now)
         return event_id
 
     def _send_item(
         self, command: c.ConversationItemCreate, event_id: str, respond: bool = False
     ) -> None:
-        item = {"id": self._ids("item"), **command.item}
+        item = {"id": self._new_item_id(), **command.item}
         call_id, kind = str(item.get("call_id", "")), item.get("type")
         if not isinstance(item["id"], str) or not ITEM_ID.fullmatch(item["id"]):
             raise LocalProtocolError(
@@ -310,6 +314,8 @@ class Session(Reactions):
             )
         if kind == "function_call_output":
             self._require_answerable(call_id, "function_call_output")
+        elif kind == "function_call" and not call_id:
+            raise LocalProtocolError("ConversationItemCreate: a function_call needs a call_id")
         self._send_plain(evolve(command, item=item), event_id)
         if kind == "function_call_output":
             self.calls.answer(call_id, respond=respond)
@@ -319,6 +325,7 @@ class Session(Reactions):
 
     def _create_response(self, command: c.ResponseCreate, event_id: str) -> None:
         self._encode(command)
+        command = deepcopy(command)  # it may wait, and what was checked is what shall leave
         if command.out_of_band:
             self._send_plain(labelled(command, event_id), event_id)
         else:

@@ -1,21 +1,16 @@
 """Session configuration: what we asked for, and what the service says is in force (§1.6)."""
 
 from copy import deepcopy
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from .commands import JsonObject
+from .commands import JsonObject, is_object
 from .items import read
 from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
-
-
-def is_object(value: object) -> TypeGuard[JsonObject]:
-    """Whether a value is a JSON object."""
-    return isinstance(value, dict)
 
 
 def merged(settings: JsonObject, patch: JsonObject) -> JsonObject:
@@ -67,7 +62,9 @@ class Settings:
         """Keep the service's word as JSON, and of it what is read at every turn."""
         self._effective = bytes(session)
         effective = self.effective
-        detection = inside(effective, "audio", "input", "turn_detection")
+        # A clone may say nothing of it, which is not to say that it is off.
+        heard = inside(effective, "audio", "input")
+        detection = heard.get("turn_detection", JsonObject()) if is_object(heard) else JsonObject()
         detects = is_object(detection)
         self.service_responds = detects and detection.get("create_response") is not False
         self.speech_interrupts = not detects or detection.get("interrupt_response") is not False

@@ -1,8 +1,9 @@
 """The machine: every lifecycle of a realtime session as an enum and one literal table.
 
-Rule 1: whether something is legal, and what it leads to, is decided by a row of this file and
-nowhere else. A row that is absent means: refused if you asked for it, an anomaly if the network
-did; in both cases nothing changes.
+Rule 1: whether something is legal in a realtime session, and what it leads to, is decided by a
+row of this file and nowhere else; the browser hop has its own table, in `relay.py`. A row that
+is absent means: refused if you asked for it, an anomaly if the network did; in both cases nothing
+changes.
 
 Rule 2: this file does not know which side it serves. `Session` and `Service` read the same rows.
 
@@ -122,6 +123,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.CREATED: _G.ACTIVE,
         _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.SERVER_EXPECTED,
+        _GI.CANCEL: _G.CANCEL_PENDING,  # the answer that is about to come
         _GI.GIVE_UP: _G.IDLE,
         _GI.CLOSE: _G.IDLE,
     },

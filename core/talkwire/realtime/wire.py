@@ -7,6 +7,7 @@ the slow path. Nothing here raises for what the network sent (law 4).
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -61,6 +62,7 @@ class _PeekResponse(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_response = msgspec.json.Decoder(_PeekResponse).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
+_END = re.compile(r'\s*\{\s*"type"\s*:\s*"response\.done"')
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
 
 
@@ -83,6 +85,10 @@ def _decode_event_slowly(frame: str | bytes) -> ServerEvent | InvalidFrame | Unk
         kind = _peek(text).type
         decode = _EVENTS.get(kind)
         return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, text)
+    except RecursionError as error:
+        if _END.match(frame if isinstance(frame, str) else frame.decode()):
+            return ResponseDone()  # too deep to look inside, and an end all the same (§3.4)
+        return InvalidFrame(reason=_reason(error), frame=frame)
     except _UNREADABLE as error:
         return InvalidFrame(reason=_reason(error), frame=frame)
 
