@@ -27,7 +27,6 @@ QUEUED_MESSAGES = 64
 
 _SCOPE_KEY = "talkwire.page"
 _log = logging.getLogger(__name__)
-_log.addHandler(logging.NullHandler())
 
 
 class PageConnection(ASGIWebsocketConnection):

@@ -54,8 +54,8 @@ _limiters: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar(
     f"{__name__}.limiter"
 )
 
+# No NullHandler: the traceback of your own function must show where nothing is configured.
 _log = logging.getLogger(__name__)
-_log.addHandler(logging.NullHandler())
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -244,7 +244,7 @@ class Tools:
         A result that is a str is passed as it is, any other as JSON. Whatever goes wrong becomes
         `{"error": "…"}`; nothing is raised but cancellation. Runs on asyncio and on trio. A plain
         function runs in a worker thread; one that outlives its timeout is left behind in it, as
-        Python cannot stop a thread.
+        Python cannot stop a thread; such a thread keeps the process from ending by itself.
         """
         try:
             found = self._tools.get(name)
