@@ -126,19 +126,14 @@ async def _talk(demo: Demo) -> None:
         demo.keeping(call),
         asyncio.TaskGroup() as running,
     ):
-        tasks: set[asyncio.Task[None]] = set()
         async for event in call:
             match event:
                 case FunctionCall():
-                    task = running.create_task(demo.tools.respond(call, event))
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
+                    running.create_task(demo.tools.respond(call, event))
                 case PageText():
                     await _say(call, event.text)
                 case _:
                     pass
-        for task in tasks:
-            task.cancel()  # nobody is there to be answered, and the hang-up must not wait
 
 
 async def _say(call: Connection, text: str) -> None:
