@@ -7,7 +7,7 @@
 * a call that is refused leaves everything untouched;
 * the same inputs give the same outputs, however often the session is drained.
 
-In CI each of the three machines runs 300 examples of up to 60 steps: some 40,000 steps in all.
+In CI each of the three machines runs 250 examples of up to 60 steps: some 39,000 steps in all.
 """
 
 from __future__ import annotations
