@@ -159,13 +159,13 @@ class Relay:
         try:
             text = message if isinstance(message, str) else message.decode()
         except UnicodeDecodeError as error:
-            return [InvalidFrame(reason=str(error), frame=message)]
+            return self.session.count(InvalidFrame(reason=str(error), frame=message))
         events: list[Event | PageEvent] = []
         for line in text.split("\n"):
             if len(line) > self._max_frame_bytes:
                 # Counting characters is enough to refuse a flood; at most four bytes each.
                 reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
-                events.append(InvalidFrame(reason=reason, frame=line))
+                events += self.session.count(InvalidFrame(reason=reason, frame=line))
             elif control := _CONTROL.match(line):
                 events += self._receive_control(control[1], line, now)
             elif line:
@@ -244,19 +244,20 @@ class Relay:
 
     def _receive_frame(self, line: str, now: float) -> Sequence[Event]:
         if not self._move(HopInput.FRAME):
-            return [Anomaly(type="frame", reason=f"the hop is {self.hop.value}")]
+            return self.session.count(Anomaly(type="frame", reason=f"the hop is {self.hop.value}"))
         return self.session.receive(line, now=now)
 
     def _receive_control(self, kind: str, line: str, now: float) -> Sequence[Event | PageEvent]:
         decode = _DECODERS.get(kind)
         if decode is None:
-            return [Anomaly(type=kind, reason="no control message of the page has this type")]
+            reason = "no control message of the page has this type"
+            return self.session.count(Anomaly(type=kind, reason=reason))
         try:
             event = decode(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            return [InvalidFrame(reason=str(error), frame=line)]
+            return self.session.count(InvalidFrame(reason=str(error), frame=line))
         if not self._move(_MOVES[type(event)]):
-            return [Anomaly(type=kind, reason=f"the hop is {self.hop.value}")]
+            return self.session.count(Anomaly(type=kind, reason=f"the hop is {self.hop.value}"))
         return self._ANSWERS[type(event)](self, event, now)
 
     def _hello(self, event: PageHello, now: float) -> Sequence[Event | PageEvent]:

@@ -143,3 +143,15 @@ def test_a_clone_that_says_nothing_of_turn_detection_responds_by_itself() -> Non
     session.receive(text_of(speech("started", "item_u")), now=0.0)
     session.receive(text_of(speech("stopped", "item_u")), now=0.0)
     assert session.gate.state is Gate.SERVER_EXPECTED
+
+
+def test_what_should_not_have_come_is_counted_law_4() -> None:
+    script = Script()
+    for frame in (
+        "{",
+        '{"type":"x.y"}',
+        '{"type":"x.z"}',
+        '{"type":"session.created","session":{}}',
+    ):
+        script.session.receive(frame, now=0.0)
+    assert script.session.counts == {"InvalidFrame": 1, "UnknownEvent": 2, "Anomaly": 1}

@@ -4,7 +4,7 @@ One method per wire type, listed in one table at the end; a type that is not lis
 nothing. Legality is in `state.py`, bookkeeping in the books; this file only says who hears what.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -20,7 +20,7 @@ from .commands import JsonObject, is_object
 from .conversation import Conversation
 from .events import ErrorDetails
 from .gate import REMEMBERED, Create, ResponseGate
-from .happenings import Anomaly, Event, Interrupted, Outcome
+from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
 from .limits import MAX_METADATA_PAIRS
 from .pending import ANSWERS, Pending
@@ -47,6 +47,7 @@ class Reactions:
         "_timers",
         "calls",
         "conversation",
+        "counts",
         "gate",
         "phase",
         "plane",
@@ -67,6 +68,15 @@ class Reactions:
         self._frames: list[str] = []
         self._ids = ids
         self._interrupted: tuple[str, ...] = ()
+        self.counts: dict[str, int] = {}
+        """How many frames were unreadable, unknown or out of place, by the event that told it."""
+
+    def count(self, *odd: InvalidFrame | UnknownEvent | Anomaly) -> Sequence[Event]:
+        """Count what a frame should not have been; gives it back."""
+        for event in odd:
+            name = type(event).__name__
+            self.counts[name] = self.counts.get(name, 0) + 1
+        return odd
 
     # -- what every input ends with
 

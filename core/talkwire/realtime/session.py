@@ -60,11 +60,14 @@ class Session(Reactions):
             # Most frames by far: words, sound, and what the books do not need.
             if react is not None:
                 react(self, event, [])
+            elif isinstance(event, InvalidFrame | UnknownEvent):
+                self.count(event)
             return [event]
         if isinstance(event, InvalidFrame | UnknownEvent):
-            return [event]
+            return self.count(event)
         if not self._move_phase(event):
-            return [Anomaly(type=event.type, reason=f"the session is {self.phase.value}")]
+            reason = f"the session is {self.phase.value}"
+            return self.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
         if react is not None:
             answered = self._pending.answered_by(event)
@@ -72,6 +75,7 @@ class Session(Reactions):
             if answered is not None:
                 events.append(self._pending.settle(answered, Outcome.DONE))
         self._after(now)
+        self.count(*[odd for odd in events if isinstance(odd, Anomaly)])
         return events
 
     def receive_close(
