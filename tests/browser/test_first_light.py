@@ -86,12 +86,15 @@ def serve(log: Path, *options: str, **environment: str) -> Iterator[Served]:
             command, stdout=out, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
         )
     address = re.compile(r"http://localhost:\d+")
-    assert within(60, lambda: address.search(log.read_text()) or process.poll() is not None)
-    found = address.search(log.read_text())
-    assert found, log.read_text()
-    yield Served(found[0], process, log)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) in (0, -signal.SIGKILL)
+    try:
+        assert within(60, lambda: address.search(log.read_text()) or process.poll() is not None)
+        found = address.search(log.read_text())
+        assert found, log.read_text()
+        yield Served(found[0], process, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.wait(10)
+    assert ended in (0, -signal.SIGKILL)
 
 
 @pytest.fixture
