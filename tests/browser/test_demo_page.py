@@ -351,6 +351,10 @@ def test_the_page_says_what_it_is_made_of_and_what_is_missing(
         page.get_by_role("button", name="What is the weather in Rome?").click()
         expect(captions(page).last).to_contain_text("It is sunny")
         expect(page.locator("#about li").first).to_be_attached()
+        page.get_by_role("button", name="Hang up").click()
+        page.get_by_role("button", name="Talk").click()
+        # A microphone that nobody listens to stays closed.
+        expect(state(page)).to_have_text("Connected, microphone off")
 
 
 def test_an_answer_in_writing_is_announced_and_a_spoken_one_is_not(

@@ -32,6 +32,7 @@ const say = /** @type {HTMLInputElement} */ (find("say"));
 let call = null;
 /** @type {Microphone["state"] | "waiting"} */
 let microphone = "off";
+let hears = true; // whether the service has ears: a microphone nobody listens to stays closed
 
 /** Begin a call. From a click or a key only: it starts the sound. @param {boolean} audio */
 function begin(audio) {
@@ -100,7 +101,7 @@ function show(state, words) {
 
 talk.addEventListener("click", () => {
   if (call) call.close();
-  else begin(true);
+  else begin(hears);
 });
 
 mute.addEventListener("click", () => call?.mute(microphone === "on"));
@@ -158,7 +159,8 @@ async function introduce() {
   const { service, brain, voice, tools = [], try: questions = [] } = await response.json();
   find("service").textContent = service === "openai" ? "OpenAI Realtime" : "local service, no key needed";
   if (brain) about(brain, false);
-  if (voice?.ok === false) about(voice.message ?? "This service has no voice. Type instead.", true);
+  hears = voice?.ok !== false;
+  if (!hears) about(voice.message ?? "This service has no voice. Type instead.", true);
   find("tools").hidden = !tools.length;
   for (const { name, description } of tools) {
     const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
