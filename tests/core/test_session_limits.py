@@ -21,11 +21,13 @@ from talkwire import (
     Gate,
     LocalProtocolError,
     Outcome,
+    Phase,
     Session,
     TimedOut,
     Timer,
     commands,
 )
+from talkwire.service import Service
 
 
 def test_speech_of_whose_end_nothing_is_heard_holds_requests_for_thirty_seconds_only() -> None:
@@ -155,3 +157,16 @@ def test_what_should_not_have_come_is_counted_law_4() -> None:
     ):
         script.session.receive(frame, now=0.0)
     assert script.session.counts == {"InvalidFrame": 1, "UnknownEvent": 2, "Anomaly": 1}
+
+
+def test_a_first_word_that_the_books_do_not_need_is_a_first_word_all_the_same_3_1() -> None:
+    session = Session(plane=DIRECT, now=0.0)
+    session.receive('{"type":"rate_limits.updated","rate_limits":[]}', now=0.0)
+    assert session.phase is Phase.CREATED
+
+
+def test_the_other_end_of_the_wire_is_there_for_tests_of_your_own() -> None:
+    service = Service(now=0.0)
+    session = Session(plane=DIRECT, now=0.0)
+    session.receive(service.next_frame() or "", now=0.0)
+    assert session.phase is Phase.CREATED
