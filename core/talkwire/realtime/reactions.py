@@ -76,7 +76,7 @@ class Reactions:
         for event in odd:
             name = type(event).__name__
             self.counts[name] = self.counts.get(name, 0) + 1
-        return odd
+        return list(odd)
 
     # -- what every input ends with
 

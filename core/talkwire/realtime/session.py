@@ -56,15 +56,13 @@ class Session(Reactions):
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         event = decode_event(frame)
         react = self._REACTIONS.get(type(event))
+        if isinstance(event, (InvalidFrame, UnknownEvent)):
+            return self.count(event)
         if self.phase in _STEADY and type(event) not in self._FOLLOWED:
             # Most frames by far: words, sound, and what the books do not need.
             if react is not None:
                 react(self, event, [])
-            elif isinstance(event, InvalidFrame | UnknownEvent):
-                self.count(event)
             return [event]
-        if isinstance(event, InvalidFrame | UnknownEvent):
-            return self.count(event)
         if not self._move_phase(event):
             reason = f"the session is {self.phase.value}"
             return self.count(Anomaly(type=event.type, reason=reason))
