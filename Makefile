@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench check clean demo test
+.PHONY: bench check clean demo docs test
 
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
@@ -32,6 +32,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/receive.py $(ARGS)
+
+docs: $(VENV)/.dev
+	$(BIN)/python tests/support/drawing.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts

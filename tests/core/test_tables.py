@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support.drawing import PAGE, explained, page, tables
 from talkwire.realtime.state import CALLS, GATES, PHASES, Call, Gate, Phase, advance
 from talkwire.relay import HOPS, Hop
 
@@ -196,13 +197,22 @@ def test_over_the_whole_grid_an_input_moves_or_is_refused_and_nothing_else(
             assert (got.value if got is not None else None) == wanted, (state, moved_by)
 
 
-@pytest.mark.parametrize(("table", "last"), [(PHASES, Phase.CLOSED), (HOPS, Hop.CLOSED)])
-def test_nothing_leads_out_of_a_terminal_state(table: Table, last: enum.Enum) -> None:
-    assert table[last] == {}
+def test_every_table_of_the_code_is_held_against_a_copy() -> None:
+    assert [table.rows for table in tables()] == [table for table, _, _ in TABLES]
+    assert [table.first for table in tables()] == [first for _, first, _ in TABLES]
 
 
-def test_no_answer_leads_out_of_a_call_that_was_cut() -> None:
-    assert set(CALLS[Call.CUT].values()) == {Call.CUT}
+def test_every_state_explains_itself_and_the_terminal_ones_say_so() -> None:
+    """Nothing leads out of a state whose docstring says "Terminal.", and of no other."""
+    for table in tables():
+        words = explained(table.states)
+        assert set(words) == set(table.states.__members__), table.name
+        said = {state for state in table.states if "Terminal." in words[state.name]}
+        assert said == {state for state in table.states if table.leads_nowhere(state)}, table.name
+
+
+def test_the_drawn_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text() == page(), "docs/tables.md is stale: run `make docs` and commit it"
 
 
 def test_the_gate_can_always_open_again_without_a_command_of_ours() -> None:
