@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
-.PHONY: bench check clean demo docs test
+.PHONY: bench bench-peers check clean demo docs test
 
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
@@ -31,10 +32,19 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	@touch $@ $(VENV)/.demo
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/receive.py $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Beside the other libraries too, in an environment of their own.
+bench-peers: $(PEERS)/.peers
+	$(PEERS)/bin/python -m benchmarks $(ARGS)
+
+$(PEERS)/.peers: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --editable '.[peers]'
+	@touch $@
 
 docs: $(VENV)/.dev
 	$(BIN)/python tests/support/drawing.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts
+	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts

@@ -1,32 +1,29 @@
-"""What one event costs: `Session.receive` beside the bare JSON decoders, side by side.
+"""What one event costs: `Session.receive` beside the bare JSON decoders and the peers.
 
-    python benchmarks/receive.py [rounds]
-
-One process, equal rounds, the order shuffled in each, thread time, median of per-round ratios.
-Every candidate decodes the same frames; only talkwire's step also types them, keeps the books
-and decides what to send.
+Every candidate reads the same frames, one turn a round. talkwire's step is a new session, each
+frame received and the answers drained: it decodes, types, keeps the books and decides what to
+send. Most others only decode.
 """
 
-import importlib.util
 import json
-import platform
-import random
 import statistics
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
-from corpus import turn
+import orjson
+import pybase64
 
-from talkwire import DIRECT, RELAY, Plane, Session
+from talkwire import DIRECT, RELAY, Plane, Session, events
 
-Step = Callable[[list[str]], None]
+from .corpus import turn
+from .measure import Report, Step, Table, Target, Times, measure, ratio
+
+OURS = "talkwire"
 
 
-def talkwire(plane: Plane) -> Step:
-    def step(frames: list[str]) -> None:
-        session = Session(plane=plane, now=0.0)
+def _relay(frames: Sequence[str]) -> Step:
+    def step() -> None:
+        session = Session(plane=RELAY, now=0.0)
         for frame in frames:
             session.receive(frame, now=1.0)
             while session.next_frame() is not None:
@@ -35,60 +32,83 @@ def talkwire(plane: Plane) -> Step:
     return step
 
 
-def decoding(decode: Callable[[str], object]) -> Step:
-    def step(frames: list[str]) -> None:
+def _direct(frames: Sequence[str]) -> Step:
+    """The same, and the PCM of every piece of sound in hand."""
+
+    def step() -> int:
+        heard = 0
+        session = Session(plane=DIRECT, now=0.0)
+        for frame in frames:
+            for event in session.receive(frame, now=1.0):
+                if type(event) is events.ResponseOutputAudioDelta:
+                    heard += len(event.delta)
+            while session.next_frame() is not None:
+                pass
+        return heard
+
+    return step
+
+
+def _decoding(decode: Callable[[str], object], frames: Sequence[str]) -> Step:
+    def step() -> None:
         for frame in frames:
             decode(frame)
 
     return step
 
 
-def candidates(plane: Plane) -> dict[str, Step]:
-    found: dict[str, Step] = {
-        "talkwire": talkwire(plane),
-        "json.loads": decoding(json.loads),
-        "msgspec to dict": decoding(msgspec.json.Decoder().decode),
-    }
-    if importlib.util.find_spec("orjson"):
-        import orjson
+def _orjson_and_pcm(frames: Sequence[str]) -> Step:
+    def step() -> None:
+        for frame in frames:
+            event = orjson.loads(frame)
+            if event["type"] == "response.output_audio.delta":
+                pybase64.b64decode(event["delta"], validate=True)
 
-        found["orjson.loads"] = decoding(orjson.loads)
+    return step
+
+
+def steps(plane: Plane, frames: Sequence[str]) -> dict[str, Step]:
+    found: dict[str, Step] = {
+        OURS: _direct(frames) if plane.carries_audio else _relay(frames),
+        "json.loads": _decoding(json.loads, frames),
+        "msgspec to dict": _decoding(msgspec.json.Decoder().decode, frames),
+        "orjson.loads": _decoding(orjson.loads, frames),
+    }
+    if plane.carries_audio:
+        found["orjson + pybase64"] = _orjson_and_pcm(frames)
     return found
 
 
-def measure(frames: list[str], steps: dict[str, Step], rounds: int) -> dict[str, list[int]]:
-    """Nanoseconds of thread time of each round, a turn each."""
-    times: dict[str, list[int]] = {name: [] for name in steps}
-    names = list(steps)
-    shuffled = random.Random(1)
-    for _ in range(rounds):
-        shuffled.shuffle(names)
-        for name in names:
-            started = time.thread_time_ns()
-            steps[name](frames)
-            times[name].append(time.thread_time_ns() - started)
-    return times
-
-
-def table(name: str, frames: list[str], times: dict[str, list[int]]) -> None:
+def _table(plane: Plane, frames: Sequence[str], times: Times) -> Table:
     mean = sum(map(len, frames)) / len(frames)
-    print(f"\n{name}: {len(frames)} frames a turn, {mean:.0f} bytes each")
-    print(f"{'':>16} {'us/event':>9} {'events/s':>10} {'talkwire is':>14}")
-    ours = times["talkwire"]
-    for candidate, theirs in times.items():
-        each = statistics.median(theirs) / len(frames) / 1000
-        ratio = statistics.median(t / o for t, o in zip(theirs, ours, strict=True))
-        print(f"{candidate:>16} {each:9.2f} {1e6 / each:10,.0f} {ratio:10.2f} x as fast")
+    rows = []
+    for name in sorted(times, key=lambda name: statistics.median(times[name])):
+        each = statistics.median(times[name]) / len(frames) / 1000
+        rows.append(
+            [
+                name,
+                f"{each:.2f}",
+                f"{1e6 / each:,.0f}",
+                f"{ratio(times, name, 'orjson.loads'):.2f} x",
+                "-" if name == OURS else f"{ratio(times, name, OURS):.2f} x",
+            ]
+        )
+    return Table(
+        title=f"Receive, {plane.name}: {len(frames)} frames a turn, {mean:,.0f} bytes each",
+        columns=["", "µs/event", "events/s", "orjson's time", "talkwire is faster by"],
+        rows=rows,
+    )
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    print(f"Python {platform.python_version()}, {platform.machine()}, {rounds} rounds")
-    for name, plane, audio in (("relay", RELAY, False), ("direct", DIRECT, True)):
-        frames = turn(audio=audio)
-        steps = candidates(plane)
-        measure(frames, steps, 20)
-        table(name, frames, measure(frames, steps, rounds))
-
-
-main()
+def run(rounds: int) -> Report:
+    tables, targets = [], []
+    for plane, limit in ((RELAY, 1.6), (DIRECT, 1.4)):
+        frames = turn(audio=plane.carries_audio).frames
+        times = measure(steps(plane, frames), rounds)
+        tables.append(_table(plane, frames, times))
+        name = f"{plane.name} step / orjson.loads"
+        targets.append(Target(name, ratio(times, OURS, "orjson.loads"), limit))
+        if plane is RELAY:
+            faster = ratio(times, "json.loads", OURS)
+            targets.append(Target("json.loads / relay step", faster, 1.5, at_least=True))
+    return Report(tables=tables, targets=targets)
