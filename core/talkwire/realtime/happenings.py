@@ -9,6 +9,7 @@ from attrs import frozen
 
 from ..timers import Timer
 from ..values import Value
+from .commands import JsonObject
 from .events import ErrorDetails, ServerEvent
 
 
@@ -96,6 +97,69 @@ class TimedOut(Value):
     """A deadline passed; `Timer` says which and what was done about it."""
 
     timer: Timer
+    call_id: str = ""
+    """The function call that was not answered in time (`Timer.TOOL`)."""
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class ConfigurationLost(Value):
+    """The service refused an update, and with it the whole patch: none of it is in force (§3.1).
+
+    `param` is what it objected to, e.g. "session.tools[0].description".
+    """
+
+    event_id: str
+    patch: JsonObject
+    param: str | None = None
+    message: str | None = None
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class ConfigurationDrift(Value):
+    """The configuration in force is not what we asked for; another controller changed it (S5).
+
+    `paths` are dotted, e.g. "audio.output.voice"; `Session.settings.drift` has their values.
+    Emitted again only when they change. `session_update(settings.desired)` restores ours.
+    """
+
+    paths: tuple[str, ...]
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class SessionExpiring(Value):
+    """The service will end the session in `seconds_left`: time to continue in a new one (§3.10).
+
+    `expires_at` is what the service told (unix seconds), None when it told nothing.
+    """
+
+    expires_at: float | None
+    seconds_left: float
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class RestartAdvised(Value):
+    """So many responses failed in a row that a new session is the better bet (livekit#6040).
+
+    `code` and `message` are those of the last one. Emitted once, until a response succeeds.
+    """
+
+    failures: int
+    code: str | None = None
+    message: str | None = None
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class McpApprovalRequested(Value):
+    """The model wants to call a tool of an MCP server and the service asks whether it may.
+
+    Emitted once; to be answered once, with `send_mcp_approval`. `arguments` is JSON text as the
+    model wrote it.
+    """
+
+    approval_request_id: str
+    name: str
+    arguments: str
+    server_label: str
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -115,6 +179,11 @@ Happening = (
     | Interrupted
     | CommandSettled
     | TimedOut
+    | ConfigurationLost
+    | ConfigurationDrift
+    | SessionExpiring
+    | RestartAdvised
+    | McpApprovalRequested
     | SessionClosed
 )
 Event = ServerEvent | Happening

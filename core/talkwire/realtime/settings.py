@@ -1,28 +1,52 @@
-"""Session configuration: what we asked for, and what the service says is in force (§1.6)."""
+"""Session configuration: what we asked for, what is in force, and where the two differ (§1.6).
 
-from copy import deepcopy
-from typing import Any
+An update is a patch, and a refused one is lost whole (§3.1). So what leaves is only what is not so
+already, and what a refusal loses is taken back out of what we asked for.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import Raw
 
+from ..errors import LocalProtocolError
 from .commands import JsonObject, is_object
 from .items import read
 from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 
+# Objects that hold settings of their own: a patch goes into them key by key.
+_SECTIONS = frozenset({"audio", "input", "output"})
+# Objects that the service fills in with its defaults, and a patch of the same type merges into.
+_MERGED = frozenset({"turn_detection", "transcription"})
+_FILLED_IN = _MERGED | {"format", "noise_reduction"}
+# Objects that the service may fill in, but that a patch replaces.
+_REPLACED = frozenset({"prompt", "tracing", "truncation", "reasoning"})
+# What the service tells wrongly (openai-realtime-api-beta#18), and what no patch changes.
+_NOT_COMPARED = frozenset({"type", "audio.input.format"})
+# "gpt-realtime" is told as the snapshot it stands for.
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}")
+
 
 def merged(settings: JsonObject, patch: JsonObject) -> JsonObject:
-    """A patch laid over settings: objects merge key by key, everything else is replaced."""
+    """A patch laid over settings, as the service does it; neither of them is changed."""
     result = dict(settings)
     for key, value in patch.items():
         below = result.get(key)
-        if is_object(below) and is_object(value):
+        if is_object(below) and is_object(value) and _merges(key, below, value):
             result[key] = merged(below, value)
         else:
-            result[key] = deepcopy(value)
+            result[key] = value
     return result
+
+
+def _merges(key: str, below: JsonObject, value: JsonObject) -> bool:
+    """Whether a patch goes into an object; one of another type replaces it whole."""
+    same = value.get("type", below.get("type")) == below.get("type")
+    return key in _SECTIONS or (key in _MERGED and same)
 
 
 def inside(settings: JsonObject, *path: str) -> Any:
@@ -37,8 +61,11 @@ class Settings:
     """The two configurations of a session, and what the rules read of the one in force."""
 
     __slots__ = (
+        "_accepted",
         "_effective",
+        "_under_way",
         "desired",
+        "drift",
         "output_bytes_per_ms",
         "service_responds",
         "speech_interrupts",
@@ -46,7 +73,11 @@ class Settings:
 
     def __init__(self) -> None:
         self.desired: JsonObject = {}
-        """Everything we asked for, patch upon patch."""
+        """Everything we asked for, patch upon patch, without the patches that were refused."""
+        self.drift: JsonObject | None = None
+        """What we asked for and is not so: the value in force by its dotted path."""
+        self._accepted = self.desired
+        self._under_way: dict[str, JsonObject] | None = None
         self._effective: bytes | None = None
         self.service_responds = True
         """Whether the service answers a committed turn by itself."""
@@ -55,11 +86,54 @@ class Settings:
         self.output_bytes_per_ms = PCM16_BYTES_PER_MS
         """How many bytes of output audio last one ms."""
 
-    def ask(self, patch: JsonObject) -> None:
+    @property
+    def effective(self) -> JsonObject:
+        """The configuration in force; empty until the service told it."""
+        return read(Raw(self._effective or b"{}"), _OBJECT, {})
+
+    # -- our side
+
+    def check(self, patch: JsonObject, *, spoke: bool) -> None:
+        """Refuse what the service would: `spoke` says that output audio was heard (§1.6, §3.10).
+
+        Raises LocalProtocolError: the model never changes, the voice not after the first output
+        audio, tracing not once it is on.
+        """
+        effective = self.effective
+        model, tracing = effective.get("model"), effective.get("tracing")
+        voice = inside(patch, "audio", "output", "voice")
+        if model is not None and not _holds("model", patch.get("model", model), model):
+            raise LocalProtocolError(f"session.update: the model is {model!r} for good")
+        if spoke and voice is not None:
+            in_force = inside(effective, "audio", "output", "voice")
+            if not _holds("voice", voice, in_force):
+                raise LocalProtocolError("session.update: voice fixed after first audio")
+        if tracing is not None and not _same(patch.get("tracing", tracing), tracing):
+            raise LocalProtocolError("session.update: tracing cannot be changed once it is on")
+
+    def difference(self, patch: JsonObject) -> JsonObject:
+        """What of a patch is not so already and has to be sent; it may be nothing.
+
+        What an update still on its way touches is never taken for being so: it may be refused.
+        """
+        moving: JsonObject = {}
+        for earlier in (self._under_way or {}).values():
+            moving = merged(moving, earlier)
+        return _difference(patch, self.effective, moving)
+
+    def ask(self, patch: JsonObject, event_id: str = "") -> None:
+        """A patch is being sent. It must be JSON; a copy is kept."""
+        patch = _OBJECT.decode(msgspec.json.encode(patch))
+        self._under_way = {**(self._under_way or {}), event_id: patch}
         self.desired = merged(self.desired, patch)
 
-    def confirm(self, session: Raw) -> None:
-        """Keep the service's word as JSON, and of it what is read at every turn."""
+    # -- the service's side
+
+    def confirm(self, session: Raw, *, answers: bool = False) -> JsonObject:
+        """Keep the service's word as JSON, and of it what is read at every turn.
+
+        `answers`: it is the answer to our oldest update. Gives the configuration in force.
+        """
         self._effective = bytes(session)
         effective = self.effective
         # A clone may say nothing of it, which is not to say that it is off.
@@ -71,8 +145,87 @@ class Settings:
         kind = inside(effective, "audio", "output", "format", "type")
         is_g711 = kind in ("audio/pcmu", "audio/pcma")
         self.output_bytes_per_ms = G711_BYTES_PER_MS if is_g711 else PCM16_BYTES_PER_MS
+        if answers and self._under_way:
+            self._answered(next(iter(self._under_way)), accepted=True)
+        if not self._under_way:
+            self.drift = dict(_drift(self.desired, effective)) or None
+        return effective
 
-    @property
-    def effective(self) -> JsonObject:
-        """The configuration in force; empty until the service told it."""
-        return read(Raw(self._effective or b"{}"), _OBJECT, {})
+    def refused(self, event_id: str) -> JsonObject | None:
+        """The service refused an update: gives the patch that is lost, None for no update."""
+        if not self._under_way or event_id not in self._under_way:
+            return None
+        return self._answered(event_id, accepted=False)
+
+    def _answered(self, event_id: str, *, accepted: bool) -> JsonObject:
+        under_way = dict(self._under_way or {})
+        patch = under_way.pop(event_id)
+        if accepted:
+            self._accepted = merged(self._accepted, patch)
+        self._under_way = under_way or None
+        self.desired = self._accepted
+        for later in under_way.values():
+            self.desired = merged(self.desired, later)
+        return patch
+
+
+def _difference(patch: JsonObject, there: JsonObject, moving: JsonObject) -> JsonObject:
+    rest: JsonObject = {}
+    for key, asked in patch.items():
+        below = there.get(key)
+        if key in _SECTIONS and is_object(asked) and is_object(below):
+            under_way = moving.get(key)
+            inner = _difference(asked, below, under_way if is_object(under_way) else {})
+            if inner:
+                rest[key] = inner
+        elif key in moving or key not in there or not _holds(key, asked, below):
+            rest[key] = asked
+    return rest
+
+
+def _drift(desired: JsonObject, there: JsonObject, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Where the service says something else than we asked; what it leaves out says nothing."""
+    for key, asked in desired.items():
+        if key not in there or path + key in _NOT_COMPARED:
+            continue
+        below = there[key]
+        if key in _SECTIONS and is_object(asked) and is_object(below):
+            yield from _drift(asked, below, f"{path}{key}.")
+        elif not _holds(key, asked, below, _FILLED_IN | _REPLACED):
+            yield path + key, below
+
+
+def _holds(key: str, asked: Any, there: Any, filled_in: frozenset[str] = _FILLED_IN) -> bool:
+    """Whether a setting in force says what was asked; the service completes some of them."""
+    if key == "voice":  # a name, or an object with an id
+        asked, there = _name(asked), _name(there)
+    if key == "model" and isinstance(asked, str) and isinstance(there, str):
+        rest = there.removeprefix(asked)
+        return not rest or (rest != there and _SNAPSHOT.fullmatch(rest) is not None)
+    try:
+        if key in filled_in and is_object(asked) and is_object(there):
+            return all(_same(value, there.get(name)) for name, value in asked.items())
+        return _same(asked, there)
+    except RecursionError:
+        return False
+
+
+def _same(asked: Any, there: Any) -> bool:
+    """Whether two values are equal, where null, absent and empty say the same."""
+    if is_object(asked) and is_object(there):
+        return all(_same(asked.get(key), there.get(key)) for key in {*asked, *there})
+    if _is_list(asked) and _is_list(there):
+        return len(asked) == len(there) and all(map(_same, asked, there))
+    return bool(asked == there) or (_is_empty(asked) and _is_empty(there))
+
+
+def _name(voice: Any) -> Any:
+    return voice.get("id") if is_object(voice) else voice
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _is_empty(value: object) -> bool:
+    return value in (None, "", [], {})
