@@ -14,7 +14,16 @@ from contextlib import contextmanager
 from attrs import frozen
 
 Step = Callable[[], object]
-"""Does the work of one round."""
+"""Does the work of one round; this is what is timed."""
+
+Prepare = Callable[[], Step]
+"""Makes a round's step ready, untimed."""
+
+
+def always(step: Step) -> Prepare:
+    """A step that needs no preparation."""
+    return lambda: step
+
 
 Times = dict[str, list[int]]
 """Nanoseconds of thread time of each round, by the step's name."""
@@ -33,7 +42,7 @@ def _quiet_heap() -> Iterator[None]:
         gc.unfreeze()
 
 
-def measure(steps: Mapping[str, Step], rounds: int) -> Times:
+def measure(steps: Mapping[str, Prepare], rounds: int) -> Times:
     """Run every step once a round, in a new order each time."""
     times: Times = {name: [] for name in steps}
     names = list(steps)
@@ -42,7 +51,7 @@ def measure(steps: Mapping[str, Step], rounds: int) -> Times:
         for number in range(-_WARM_UP, rounds):
             shuffled.shuffle(names)
             for name in names:
-                step = steps[name]
+                step = steps[name]()
                 started = time.thread_time_ns()
                 step()
                 spent = time.thread_time_ns() - started
