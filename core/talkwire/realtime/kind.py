@@ -1,0 +1,67 @@
+"""The kinds of session, and what can be said in each (§1.2, §1.3). One literal table."""
+
+import enum
+from collections.abc import Mapping
+from typing import get_args
+
+from attrs import frozen
+
+from . import commands as c
+from . import translation as t
+
+
+class Kind(enum.Enum):
+    """What a session is for; the address it is opened at decides (§1.7)."""
+
+    REALTIME = "realtime"
+    """A conversation with a model."""
+    TRANSCRIPTION = "transcription"
+    """Speech in, its words out: turns and items, but nobody answers."""
+    TRANSLATION = "translation"
+    """Speech in, speech in another language out, without turns."""
+
+
+AnyCommand = c.Command | t.TranslationCommand
+Append = c.InputAudioBufferAppend | t.TranslationInputAudioBufferAppend
+
+
+@frozen(kw_only=True)
+class Vocabulary:
+    """What a client can say in sessions of one kind."""
+
+    commands: frozenset[type[AnyCommand]]
+    append: type[Append]
+    """The command that carries audio."""
+    update_type: str | None
+    """The `session.type` of a `session.update`; None: it must not have one."""
+
+    @property
+    def responds(self) -> bool:
+        """Whether there are responses at all, for the gate to watch over."""
+        return c.ResponseCreate in self.commands
+
+
+VOCABULARIES: Mapping[Kind, Vocabulary] = {
+    Kind.REALTIME: Vocabulary(
+        commands=frozenset(get_args(c.Command)),
+        append=c.InputAudioBufferAppend,
+        update_type="realtime",
+    ),
+    Kind.TRANSCRIPTION: Vocabulary(
+        commands=frozenset(
+            {
+                c.SessionUpdate,
+                c.InputAudioBufferAppend,
+                c.InputAudioBufferCommit,
+                c.InputAudioBufferClear,
+            }
+        ),
+        append=c.InputAudioBufferAppend,
+        update_type="transcription",
+    ),
+    Kind.TRANSLATION: Vocabulary(
+        commands=frozenset({c.SessionUpdate, *get_args(t.TranslationCommand)}),
+        append=t.TranslationInputAudioBufferAppend,
+        update_type=None,  # it is set with the model, when the session is opened
+    ),
+}
