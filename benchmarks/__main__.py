@@ -1,19 +1,27 @@
-"""The one command: runs the benchmarks, prints their tables, and with `--write` the page."""
+"""The one command: run the benchmarks, print their tables, with --write keep them."""
 
 import argparse
-import platform
 
-from . import by_type, receive
+from . import by_type, memory, page, receive, send
 from .measure import Table, Target
 
-BENCHMARKS = {"receive": receive.run, "profile": by_type.run}
+BENCHMARKS = {
+    "receive": receive.run,
+    "send": send.run,
+    "memory": memory.run,
+    "profile": by_type.run,
+}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS))
-    parser.add_argument("--rounds", type=int, default=200, help="equal rounds of each comparison")
-    return parser.parse_args()
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, help="these, not all")
+    parser.add_argument("--rounds", type=int, default=200, help="of each comparison (200)")
+    parser.add_argument("--write", action="store_true", help=f"write docs/{page.PAGE.name} too")
+    arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("--write is for the whole page: leave --only away")
+    return arguments
 
 
 def _targets(targets: list[Target]) -> Table:
@@ -23,15 +31,21 @@ def _targets(targets: list[Target]) -> Table:
 
 def main() -> None:
     arguments = _arguments()
-    print(f"Python {platform.python_version()}, {platform.machine()}, {arguments.rounds} rounds")
+    print(f"{page.machine()}, {arguments.rounds} rounds")
+    tables: list[Table] = []
     targets: list[Target] = []
-    for name in arguments.only:
+    for name in arguments.only or BENCHMARKS:
         report = BENCHMARKS[name](arguments.rounds)
         for table in report.tables:
-            print(table.text())
+            print(table.text(), flush=True)
+        tables += report.tables
         targets += report.targets
     if targets:
-        print(_targets(targets).text())
+        summary = _targets(targets)
+        print(summary.text())
+        tables.insert(0, summary)
+    if arguments.write:
+        print(f"\nwritten: {page.write(tables, arguments.rounds)}")
 
 
 main()

@@ -18,7 +18,6 @@ from typing import Any
 
 Frame = dict[str, Any]
 
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _QUESTION = ["What", " is", " the", " weather", " in", " Rome", "?"]
 _ANSWER = (
     "It| is| sunny| in| Rome| right| now|,| with| a| light| breeze| from| the| sea|.| I| will|"
@@ -38,9 +37,10 @@ class Turn:
         self._previous = after
         self.response_id = self.new("resp")
         self.call_id = "call_" + self._letters(16)
+        self.metadata: Frame | None = None
 
     def _letters(self, count: int) -> str:
-        return "".join(self._random.choices(_LETTERS, k=count))
+        return base64.urlsafe_b64encode(self._random.randbytes(count)).decode()[:count]
 
     def new(self, kind: str) -> str:
         return f"{kind}_{self._letters(21)}"
@@ -161,7 +161,7 @@ class Turn:
     def response(self, kind: str, output: list[Frame]) -> None:
         status = "completed" if output else "in_progress"
         fields = _response(self.response_id, status, output)
-        self.say(f"response.{kind}", response=fields)
+        self.say(f"response.{kind}", response=fields | {"metadata": self.metadata})
 
 
 def _message(item_id: str, role: str, status: str, *content: Frame) -> Frame:
@@ -295,4 +295,24 @@ def turn(*, audio: bool, number: int = 0, after: str | None = None, opening: boo
     made.say("rate_limits.updated", rate_limits=[limit])
     if not audio:
         made.say("output_audio_buffer.stopped", response_id=made.response_id)
+    return made
+
+
+def answer(sent: list[str], number: int, *, after: str | None) -> Turn:
+    """What the service says to a function's output and the request that follows it.
+
+    `sent` are the client's frames: the item is acknowledged, the request answered in short.
+    """
+    made = Turn(number, after=after)
+    for frame in map(json.loads, sent):
+        if frame["type"] == "conversation.item.create":
+            item = {**frame["item"], "status": "completed"}
+            before = made.last_item
+            made.add(item)
+            made.done(item, before)
+        elif frame["type"] == "response.create":
+            made.metadata = frame.get("response", {}).get("metadata")
+            made.response("created", [])
+            made.response("done", [made.speak(audio=False, played=True)])
+            made.say("output_audio_buffer.stopped", response_id=made.response_id)
     return made

@@ -1,0 +1,76 @@
+"""The results page, as `--write` leaves it in `docs/benchmarks.md`."""
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .measure import Table
+from .peers import DISTRIBUTIONS
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+_VERSIONS = ("talkwire", "msgspec", "attrs", "orjson", "pybase64", *DISTRIBUTIONS)
+
+_TOP = """# Benchmarks
+
+Written by `make bench-peers ARGS=--write`; do not edit. {when}, {machine}.
+
+{versions}
+
+## How to read this
+
+Every table comes from one process: equal rounds ({rounds}), their order shuffled in each, thread
+time, and for every comparison the median of the per-round ratios. The microseconds are medians
+and drift with the machine and its load, by half and more; **trust the ratios**. A column that
+says "= 1" divides by that row: 10 x there means ten times its time.
+
+What is compared is not equal work. talkwire's step decodes a frame, types it, keeps the books
+(conversation, calls, the response gate, playback) and decides what to send; on the direct mix it
+hands out PCM. openai-agents does about the same. `json.loads`, orjson and msgspec only decode;
+openai, AG2 and pipecat only parse. Each peer runs its own real code, against a socket that
+swallows what is sent; AG2's frames carry the beta names it knows.
+
+The frames are `benchmarks/corpus.py`'s: one spoken turn with a function call, types, order and
+sizes as recorded from OpenAI's service. *Relay* is a WebRTC call's data channel, *direct* a
+websocket with the sound in it. In a server, caches are colder than in a loop and the transport
+costs several times more than any of this: read the table as an order, not as a promise.
+
+"""
+
+
+def write(tables: Sequence[Table], rounds: int) -> Path:
+    """Put the tables on the page, under what they were measured with."""
+    top = _TOP.format(
+        when=datetime.now(UTC).date(),
+        machine=machine(),
+        versions=", ".join(f"{name} {_version(name)}" for name in _VERSIONS) + ".",
+        rounds=rounds,
+    )
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(top + "\n".join(table.markdown() for table in tables), encoding="utf-8")
+    return PAGE
+
+
+def machine() -> str:
+    """Python, and what it runs on."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {platform.system()}, {_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    try:
+        described = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line for line in described.splitlines() if line.startswith("model name")]
+    return names[0].partition(": ")[2] if names else platform.machine()
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "(not installed)"
