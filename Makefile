@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 
-.PHONY: bench bench-peers check clean demo docs test
+.PHONY: bench bench-peers check clean demo docs fuzz test
 
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
@@ -42,6 +42,9 @@ $(PEERS)/.peers: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --editable '.[peers]'
 	@touch $@
+
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python tests/fuzz/run.py $(ARGS)
 
 docs: $(VENV)/.dev
 	$(BIN)/python tests/support/drawing.py
