@@ -5,7 +5,6 @@ is decoded. This file knows frames and trust; what a frame means is the session'
 A message holds one frame a line, so that both sides may send many at once.
 """
 
-import enum
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
@@ -20,7 +19,7 @@ from .realtime.session import Session
 from .realtime.state import advance
 from .realtime.wire import encode
 from .timers import Timer, TimerTable
-from .values import Value
+from .values import Named, Value
 
 VERSION = 1
 # A page's frame may be no larger; transcripts and function calls need a tenth of it.
@@ -28,7 +27,7 @@ MAX_FRAME_BYTES = 64 * 1024
 _CONTROL = re.compile(r'\s*\{\s*"type"\s*:\s*"(talkwire\.[^"]*)"')
 
 
-class Hop(enum.Enum):
+class Hop(Named):
     """Where the hop stands."""
 
     WAITING = "waiting"
@@ -43,7 +42,7 @@ class Hop(enum.Enum):
     """Either side has gone. Terminal."""
 
 
-class HopInput(enum.Enum):
+class HopInput(Named):
     """What moves the hop."""
 
     HELLO = "talkwire.hello"

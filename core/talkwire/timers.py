@@ -1,9 +1,11 @@
 """Deadlines: a reason per line, a time per row. Seconds, on the caller's own clock."""
 
-import enum
+from collections.abc import Mapping
+
+from .values import Named
 
 
-class Timer(enum.Enum):
+class Timer(Named):
     """Why a session wakes up."""
 
     HANDSHAKE = "handshake"
@@ -31,19 +33,22 @@ DELAYS: dict[Timer, float] = {
 
 
 class TimerTable:
-    """The deadlines now running."""
+    """The deadlines now running, of those that `delays` (s) has a row for."""
 
-    __slots__ = ("_deadlines",)
+    __slots__ = ("_deadlines", "_delays")
 
-    def __init__(self) -> None:
+    def __init__(self, delays: Mapping[Timer, float] = DELAYS) -> None:
+        self._delays = delays
         self._deadlines: dict[Timer, float] = {}
 
     def run(self, timer: Timer, wanted: bool, now: float) -> None:
         """Have a timer running, from `now` unless it runs already, or not running."""
+        deadlines = self._deadlines
         if not wanted:
-            self.stop(timer)
-        elif timer not in self._deadlines:
-            self._deadlines[timer] = now + DELAYS[timer]
+            if timer in deadlines:
+                del deadlines[timer]
+        elif timer not in deadlines and timer in self._delays:
+            deadlines[timer] = now + self._delays[timer]
 
     def stop(self, timer: Timer) -> None:
         """Have a timer not running."""

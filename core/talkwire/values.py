@@ -4,10 +4,18 @@ attrs could write these for each class; for some eighty classes that is half of 
 time, so they are written here once and the classes say `eq=False, repr=False`.
 """
 
+import enum
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import Attribute, fields
-from msgspec import Raw
+from msgspec import Raw, Struct
+
+
+class Named(enum.Enum):
+    """An enum that hashes by identity: enum's own hash is a call, paid at every look-up here."""
+
+    __hash__ = object.__hash__
 
 
 class Value:
@@ -26,12 +34,22 @@ class Value:
 
     def __repr__(self) -> str:
         """The class and what differs from its defaults, so that a log line stays short."""
-        shown = [
-            f"{field.name}={_shown(getattr(self, field.name))}"
-            for field in _fields(self)
-            if field.repr and getattr(self, field.name) != field.default
-        ]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        rows = ((f.name, getattr(self, f.name), f.default) for f in _fields(self) if f.repr)
+        return _line(self, rows)
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """What stands inside an event: decoded in a fifth of the time that an attrs class takes."""
+
+    def __repr__(self) -> str:
+        """The class and what differs from its defaults."""
+        names, defaults = self.__struct_fields__, self.__struct_defaults__
+        return _line(self, ((n, getattr(self, n), d) for n, d in zip(names, defaults, strict=True)))
+
+
+def _line(value: object, rows: Iterator[tuple[str, Any, Any]]) -> str:
+    shown = [f"{name}={_shown(is_)}" for name, is_, default in rows if is_ != default]
+    return f"{type(value).__name__}({', '.join(shown)})"
 
 
 def _state(value: Any) -> list[object]:

@@ -25,6 +25,7 @@ ALLOWED = {
     "json",
     "math",
     "msgspec",
+    "pybase64",
     "re",
     "typing",
 }

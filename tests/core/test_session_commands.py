@@ -171,8 +171,8 @@ def test_an_item_may_have_an_id_and_a_place_of_its_own() -> None:
 
 def test_audio_passes_uncounted_among_commands_and_is_never_answered() -> None:
     script = Script()
-    script.session.send_audio("AAAA", now=0.0)
-    assert script.session.send(commands.InputAudioBufferAppend(audio="BBBB"), now=0.0) == ""
+    script.session.send_audio(bytes(3), now=0.0)
+    assert script.session.send(commands.InputAudioBufferAppend(audio=b"\x04\x10A"), now=0.0) == ""
     assert script.sent() == [
         {"type": "input_audio_buffer.append", "audio": "AAAA"},
         {"type": "input_audio_buffer.append", "audio": "BBBB"},
@@ -182,11 +182,11 @@ def test_audio_passes_uncounted_among_commands_and_is_never_answered() -> None:
 
 def test_fifteen_mebibytes_of_audio_are_the_most_for_one_append_3_10() -> None:
     script = Script()
-    most = 15 * 1024 * 1024
-    script.session.send_audio("A" * most, now=0.0)
-    assert len(script.sent()) == 1
-    with pytest.raises(LocalProtocolError, match=f"{most + 4} characters"):
-        script.session.send_audio("A" * most + "AA==", now=0.0)
+    most = 15 * 1024 * 1024 // 4 * 3
+    script.session.send_audio(bytes(most), now=0.0)
+    assert len(script.sent()[0]["audio"]) == 15 * 1024 * 1024
+    with pytest.raises(LocalProtocolError, match=f"{most + 1} bytes"):
+        script.session.send_audio(bytes(most + 1), now=0.0)
     assert script.sent() == []
 
 
@@ -234,9 +234,9 @@ MISTAKES: list[tuple[Call, Plane, str]] = [
     (lambda s: s.send_function_result("c", "", now=0.0), DIRECT, "send_function_result.*'c'"),
     (lambda s: s.session_update({"tools": {1, 2}.__iter__()}, now=0.0), DIRECT, "SessionUpdate"),
     (lambda s: s.session_update({"tools": DEEP}, now=0.0), DIRECT, "SessionUpdate"),
-    (lambda s: s.send_audio("AAAA", now=0.0), SIDEBAND, "no audio .* sideband plane"),
-    (lambda s: s.send_audio("AAAA", now=0.0), RELAY, "no audio .* relay plane"),
-    (lambda s: s.send_audio("\udfff", now=0.0), DIRECT, "InputAudioBufferAppend"),
+    (lambda s: s.send_audio(b"pcm", now=0.0), SIDEBAND, "no audio .* sideband plane"),
+    (lambda s: s.send_audio(b"pcm", now=0.0), RELAY, "no audio .* relay plane"),
+    (lambda s: s.send_audio("AAAA", now=0.0), DIRECT, "send_audio takes audio as bytes"),
     (lambda s: s.truncate_audio("item_1", 5, now=0.0), DIRECT, "no audio was received"),
     (sends(commands.ResponseCancel()), DIRECT, "ResponseCancel .* idle"),
     (sends(commands.ResponseCreate(response={"x": object()})), DIRECT, "ResponseCreate"),
@@ -313,7 +313,7 @@ EVERY_CALL: list[Call] = [
     lambda s: s.send(commands.InputAudioBufferClear(), now=0.0),
     lambda s: s.send_text("Hello.", now=0.0),
     lambda s: s.send_function_result("call_1", "", now=0.0),
-    lambda s: s.send_audio("AAAA", now=0.0),
+    lambda s: s.send_audio(b"pcm", now=0.0),
     lambda s: s.truncate_audio("item_1", 5, now=0.0),
     lambda s: s.session_update({}, now=0.0),
     lambda s: s.cancel(now=0.0),

@@ -46,14 +46,15 @@ class Batch:
     respond: bool = False
 
 
+REMEMBERED = 64  # calls that are over; what says the same again comes within their response
+
+
+@define
 class Calls:
-    """Every call of the session by `call_id`, and the batches still open."""
+    """Every call that is open by `call_id`, those lately over, and the batches still open."""
 
-    __slots__ = ("_batches", "_records")
-
-    def __init__(self) -> None:
-        self._records: dict[str, CallRecord] = {}
-        self._batches: dict[str, Batch] = {}
+    _records: dict[str, CallRecord] = field(factory=dict[str, CallRecord])
+    _batches: dict[str, Batch] = field(factory=dict[str, Batch])
 
     def __getitem__(self, call_id: str) -> CallRecord:
         return self._records[call_id]
@@ -74,7 +75,11 @@ class Calls:
                 call_id, name, response_id, item_id, out_of_band=out_of_band
             )
             if response_id:
-                self._batches.setdefault(response_id, Batch()).open.add(call_id)
+                if response_id not in self._batches:
+                    self._batches[response_id] = Batch()
+                self._batches[response_id].open.add(call_id)
+            if len(self._records) > REMEMBERED:
+                self._forget_oldest()
 
     def complete(self, call_id: str, *, name: str, arguments: str) -> FunctionCall | None:
         """The arguments are whole: the call to emit, or None when it was emitted before."""
@@ -129,6 +134,8 @@ class Calls:
             if before is not record.state:
                 batch.open.discard(call_id)
                 cut.append(FunctionCallCut(call_id=call_id, name=record.name))
+        if all(self._records[call_id].out_of_band for call_id in batch.open):
+            batch.open.clear()  # they cannot be answered, so nothing waits for it
         return cut
 
     def take_follow_up(self, batch_id: str) -> bool:
@@ -138,6 +145,13 @@ class Calls:
             return False
         del self._batches[batch_id]
         return batch.respond
+
+    def _forget_oldest(self) -> None:
+        for call_id, record in self._records.items():
+            over = record.state in (Call.ANSWERED, Call.CUT) or record.out_of_band
+            if over and record.batch not in self._batches:
+                del self._records[call_id]
+                return
 
     def _next(self, record: CallRecord, moved_by: CallInput) -> Call:
         return advance(CALLS, record.state, moved_by) or record.state

@@ -30,11 +30,11 @@ class SessionUpdate(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class InputAudioBufferAppend(Value):
-    """Add base64 audio to the input buffer, at most 15 MiB; never acknowledged."""
+    """Add audio (base64 on the wire, at most 15 MiB of it) to the input; never acknowledged."""
 
     type: Literal["input_audio_buffer.append"] = "input_audio_buffer.append"
     event_id: str | UnsetType = UNSET
-    audio: str
+    audio: bytes
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from attrs import define, field
 from msgspec import UNSET, UnsetType
 
-from .items import Item
+from .items import NULL, Item
 
 
 @define
@@ -32,96 +32,119 @@ class ConversationItem:
     """Whether its place in the conversation is known."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
-    _words: dict[int, str] = field(factory=dict[int, str])
+    _words: str = ""
+    _further: dict[int, str] | None = None  # content parts behind the first are rare
 
     @property
     def text(self) -> str:
         """The words of all content parts, in order."""
-        return "".join(self._words[index] for index in sorted(self._words)).strip()
+        further = self._further or {}
+        return "".join([self._words, *(further[index] for index in sorted(further))]).strip()
 
     def say(self, content_index: int, delta: str) -> None:
         """More words of one content part."""
-        self._words[content_index] = self._words.get(content_index, "") + delta
+        if not content_index:
+            self._words += delta
+        else:
+            said = (self._further or {}).get(content_index, "")
+            self.said(content_index, said + delta)
 
     def said(self, content_index: int, words: str) -> None:
         """All words of one content part."""
-        self._words[content_index] = words
+        if not content_index:
+            self._words = words
+        else:
+            self._further = {**(self._further or {}), content_index: words}
 
 
+ASIDE = 64  # items spoken of whose place is not known; the service tells it within a turn
+
+
+@define
 class Conversation:
     """The items of the default conversation. Iterating gives them in order."""
 
-    __slots__ = ("_items", "_order")
-
-    def __init__(self) -> None:
-        self._items: dict[str, ConversationItem] = {}
-        self._order: list[str] = []
+    retain: int | None = None
+    """How many items are kept, the newest; None: all."""
+    _order: list[str] = field(factory=list[str])
+    _items: dict[str, ConversationItem] = field(factory=dict[str, ConversationItem])
+    _aside: dict[str, ConversationItem] | None = None
 
     def __iter__(self) -> Iterator[ConversationItem]:
         return (self._items[item_id] for item_id in self._order)
 
     def __contains__(self, item_id: object) -> bool:
         """Whether an item was heard of, placed or not."""
-        return item_id in self._items
+        return item_id in self._items or item_id in (self._aside or {})
 
     def __len__(self) -> int:
         return len(self._order)
 
     def get(self, item_id: str) -> ConversationItem | None:
         """An item by id, placed or not."""
-        return self._items.get(item_id)
+        found = self._items.get(item_id)
+        return self._aside.get(item_id) if found is None and self._aside else found
 
     def item(self, item_id: str) -> ConversationItem:
         """An item by id; one not heard of before is kept aside (livekit/agents#1988)."""
-        found = self._items.get(item_id)
+        found = self.get(item_id)
         if found is None:
-            found = self._items[item_id] = ConversationItem(item_id)
+            self._aside = {} if self._aside is None else self._aside
+            found = self._aside[item_id] = ConversationItem(item_id)
+            if len(self._aside) > ASIDE:
+                del self._aside[next(iter(self._aside))]
         return found
 
     def place(self, item_id: str, previous: str | UnsetType | None) -> ConversationItem:
         """Put an item behind `previous`; null is the front, absent or unknown the end."""
-        item = self.item(item_id)
-        if item.placed:
+        item = self._items.get(item_id)
+        if item is not None:
             return item
+        order = self._order
         if previous is None:
-            self._order.insert(0, item_id)
-        elif previous is UNSET or (self._order and self._order[-1] == previous):
-            self._order.append(item_id)
-        elif self._is_placed(previous):
-            self._order.insert(self._order.index(previous) + 1, item_id)
+            order.insert(0, item_id)
+        elif previous is UNSET or previous not in self._items or order[-1] == previous:
+            order.append(item_id)
         else:
-            self._order.append(item_id)
+            order.insert(order.index(previous) + 1, item_id)
+        item = self._items[item_id] = self._take_aside(item_id)
         item.placed = True
+        if self.retain is not None and len(order) > self.retain:
+            self.delete(order[0])
         return item
 
-    def update(self, wire: Item) -> ConversationItem:
+    def _take_aside(self, item_id: str) -> ConversationItem:
+        item = self._aside.pop(item_id, None) if self._aside else None
+        return ConversationItem(item_id) if item is None else item
+
+    def update(self, wire: Item, response_id: str = "") -> ConversationItem:
         """Take over what a frame says of an item; what it leaves out stays known."""
-        item = self.item(wire.id)
+        item = self._items.get(wire.id) or self.item(wire.id)
         item.type = wire.type or item.type
         item.role = wire.role or item.role
         item.status = wire.status or item.status
-        item.name = wire.name or item.name
-        item.call_id = wire.call_id or item.call_id
-        item.arguments = wire.arguments or item.arguments
-        item.output = wire.output if wire.output is not None else item.output
-        for index, part in enumerate(wire.parts):
-            if part.words:
-                item.said(index, part.words)
+        item.response_id = response_id or item.response_id
+        if item.type != "message":
+            item.name = wire.name or item.name
+            item.call_id = wire.call_id or item.call_id
+            item.arguments = wire.arguments or item.arguments
+            item.output = wire.output if wire.output is not None else item.output
+        elif wire.content is not NULL:
+            for index, part in enumerate(wire.parts):
+                if part.words:
+                    item.said(index, part.words)
         return item
 
     def delete(self, item_id: str) -> None:
         """Take an item out; one that is not there is no harm."""
-        item = self._items.pop(item_id, None)
-        if item is not None and item.placed:
+        if self._items.pop(item_id, None) is not None:
             self._order.remove(item_id)
-
-    def _is_placed(self, item_id: str) -> bool:
-        item = self._items.get(item_id)
-        return item is not None and item.placed
+        elif self._aside is not None:
+            self._aside.pop(item_id, None)
 
     def last_of(self, response_id: str) -> ConversationItem | None:
         """The message a response spoke last."""
-        for item_id in reversed(self._order):
+        for item_id in self._order[:-ASIDE:-1]:
             item = self._items[item_id]
             if item.response_id == response_id and item.type == "message":
                 return item

@@ -10,12 +10,11 @@ from typing import Literal
 from attrs import frozen
 from msgspec import UNSET, Raw, UnsetType
 
-from ..values import Value
+from ..values import Payload, Value
 from .items import NO_PART, NO_RESPONSE, NULL, ContentPart, Item, Response
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ErrorDetails(Value):
+class ErrorDetails(Payload, frozen=True, kw_only=True):
     """The body of an error; `event_id` names the client event it answers."""
 
     type: str | None = None
@@ -25,8 +24,7 @@ class ErrorDetails(Value):
     event_id: str | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class RateLimit(Value):
+class RateLimit(Payload, frozen=True, kw_only=True):
     """One limit of the account; `reset_seconds` in seconds."""
 
     name: str = ""
@@ -372,14 +370,14 @@ class ResponseOutputTextDone(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ResponseOutputAudioDelta(Value):
-    """More audio, base64; websocket only."""
+    """More audio in the session's output format (base64 on the wire); websocket only."""
 
     type: Literal["response.output_audio.delta"] = "response.output_audio.delta"
     response_id: str
     item_id: str
     output_index: int = 0
     content_index: int = 0
-    delta: str
+    delta: bytes
     event_id: str = ""
 
 

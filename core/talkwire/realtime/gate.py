@@ -26,6 +26,11 @@ class Create:
     cancelled: bool = False
     """It was told to stop before it had a response."""
 
+    @property
+    def last(self) -> str:
+        """The request that its response shall echo."""
+        return self.event_ids[-1]
+
     def covered_by_service(self) -> bool:
         """Whether a response starting now, by itself, makes this one needless."""
         return self.response is None and not self.inputs
@@ -34,35 +39,27 @@ class Create:
 REMEMBERED = 8  # ended responses; enough for what can still be under way
 
 
+BESIDE = 64  # responses out of band, all running at the same time
+
+
+@define
 class ResponseGate:
     """Who writes to the default conversation, and who waits to."""
 
-    __slots__ = (
-        "_cancel_due",
-        "_echoes",
-        "_ended",
-        "_on_its_way",
-        "_out_of_band",
-        "_turn",
-        "_waiting",
-        "active",
-        "state",
-        "user_speaks",
-    )
-
-    def __init__(self) -> None:
-        self.state = Gate.IDLE
-        self.active: str | None = None
-        """The active response; None in ACTIVE when a refusal did not name it."""
-        self._on_its_way: Create | None = None
-        self._waiting: Create | None = None
-        self._cancel_due: str | None = None
-        self._out_of_band: set[str] = set()
-        self._ended: tuple[str, ...] = ()
-        self.user_speaks = False
-        """The user is speaking, and the service will answer: nothing leaves meanwhile."""
-        self._echoes = False  # this service is known to echo our metadata
-        self._turn = False  # the service owes an answer to what the user said
+    state: Gate = Gate.IDLE
+    active: str | None = None
+    """The active response; None in ACTIVE when a refusal did not name it."""
+    user_speaks: bool = False
+    """The user is speaking, and the service will answer: nothing leaves meanwhile."""
+    _on_its_way: Create | None = None
+    _waiting: Create | None = None
+    _cancel_due: str | None = None
+    _out_of_band: tuple[str, ...] = ()
+    _ended: tuple[str, ...] = ()
+    _echoes: bool = False
+    """This service is known to echo our metadata."""
+    _turn: bool = False
+    """The service owes an answer to what the user said."""
 
     def _move(self, moved_by: GateInput) -> bool:
         state = advance(GATES, self.state, moved_by)
@@ -167,7 +164,8 @@ class ResponseGate:
         create.beaten_by = response_id if by_service else None
 
     def created_out_of_band(self, response_id: str) -> None:
-        self._out_of_band.add(response_id)
+        """A response began beside the default conversation."""
+        self._out_of_band = (*self._out_of_band[1 - BESIDE :], response_id)
 
     def done(self, response_id: str, ours: str | None = None) -> list[str]:
         """A response ended: the active one, or one that began unseen; never another's.
@@ -178,7 +176,7 @@ class ResponseGate:
         Returns the requests it settles.
         """
         if response_id in self._out_of_band:
-            self._out_of_band.remove(response_id)
+            self._out_of_band = tuple(i for i in self._out_of_band if i != response_id)
             return []
         if response_id in self._ended:
             return []

@@ -2,17 +2,24 @@
 
 from collections.abc import Callable
 
+from attrs import define
+
 IdFactory = Callable[[str], str]
 """Makes an id of a kind ("event", "item"); unique for the session, at most 32 characters."""
 
 
+@define
+class Counter:
+    """Ids that count: `event_tw1`, `item_tw2`, ..."""
+
+    prefix: str = "tw"
+    count: int = 0
+
+    def __call__(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}_{self.prefix}{self.count}"
+
+
 def counter(prefix: str = "tw") -> IdFactory:
-    """Ids that count: `event_tw1`, `item_tw2`, ...; a prefix of your own keeps sessions apart."""
-    count = 0
-
-    def make(kind: str) -> str:
-        nonlocal count
-        count += 1
-        return f"{kind}_{prefix}{count}"
-
-    return make
+    """An id factory that counts; a prefix of your own keeps sessions apart."""
+    return Counter(prefix)

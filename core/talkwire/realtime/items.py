@@ -8,10 +8,9 @@ sent: what cannot be read is empty, and the raw JSON is still there.
 from typing import Any, TypeVar
 
 import msgspec
-from attrs import frozen
 from msgspec import UNSET, Raw, UnsetType
 
-from ..values import Value
+from ..values import Payload
 
 NULL = Raw(b"null")
 _T = TypeVar("_T")
@@ -21,12 +20,27 @@ def read(raw: Raw, decoder: msgspec.json.Decoder[_T], otherwise: _T) -> _T:
     """Decode one deep payload, or give `otherwise` for null and for what cannot be read."""
     try:
         return decoder.decode(raw)
+    except msgspec.ValidationError:
+        pass
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return otherwise
+    try:  # null is as good as absent (§1.1)
+        return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
+    except msgspec.ValidationError:
         return otherwise
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ContentPart(Value):
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        members: dict[str, Any] = value
+        return {key: _without_nulls(it) for key, it in members.items() if it is not None}
+    if isinstance(value, list):
+        elements: list[Any] = value
+        return [_without_nulls(it) for it in elements]
+    return value
+
+
+class ContentPart(Payload, frozen=True, kw_only=True):
     """One content part: `input_text`, `input_audio`, `output_text`, `output_audio`, ... (§1.4)."""
 
     type: str = ""
@@ -42,8 +56,7 @@ class ContentPart(Value):
         return self.transcript or self.text or ""
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Item(Value):
+class Item(Payload, frozen=True, kw_only=True):
     """A conversation item of any of the nine kinds; fields of other kinds are None (§1.4)."""
 
     id: str = ""
@@ -69,18 +82,25 @@ class Item(Value):
         return read(self.content, _PARTS, ())
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class TokenDetails(Value):
+class CachedTokens(Payload, frozen=True, kw_only=True):
+    """Cached tokens by modality: of those counted already, never beside them."""
+
+    text_tokens: int = 0
+    audio_tokens: int = 0
+    image_tokens: int = 0
+
+
+class TokenDetails(Payload, frozen=True, kw_only=True):
     """Tokens by modality; `cached_tokens` are a subset of the input, never an addition."""
 
     text_tokens: int = 0
     audio_tokens: int = 0
     image_tokens: int = 0
     cached_tokens: int = 0
+    cached_tokens_details: CachedTokens = CachedTokens()
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Usage(Value):
+class Usage(Payload, frozen=True, kw_only=True):
     """What one response cost, in tokens (§1.5)."""
 
     total_tokens: int = 0
@@ -90,8 +110,7 @@ class Usage(Value):
     output_token_details: TokenDetails = TokenDetails()
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class StatusDetails(Value):
+class StatusDetails(Payload, frozen=True, kw_only=True):
     """Why a response ended as it did: `reason` when cut short, `error` when it failed (§1.5)."""
 
     type: str = ""
@@ -99,8 +118,7 @@ class StatusDetails(Value):
     error: dict[str, Any] | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Response(Value):
+class Response(Payload, frozen=True, kw_only=True):
     """A response object. Every field may be missing: clones leave many out (§1.5, §2.4)."""
 
     id: str = ""

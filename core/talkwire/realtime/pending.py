@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from attrs import define, field
+from msgspec import UNSET
+
 from . import commands as c
 from . import events as e
+from .commands import JsonObject
 from .events import ErrorDetails, ServerEvent
 from .happenings import CommandSettled, Outcome
 
@@ -36,46 +40,69 @@ ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
 }
 
 
-def subject(command: c.Command) -> str:
-    """What a command is about: the item it names, or nothing."""
+@define
+class Sent:
+    """What must be known of a command until it is answered."""
+
+    type: str
+    about: str = ""
+    """The item or the response it names."""
+    call_id: str = ""
+    """The function call whose output it carries."""
+    out_of_band: bool = False
+    """It asks for a response outside the conversation."""
+    patch: JsonObject | None = None
+    """The configuration it asks for."""
+
+
+def _sent(command: c.Command) -> Sent:
+    sent = Sent(command.type)
     if isinstance(command, c.ConversationItemCreate):
-        return str(command.item.get("id", ""))
-    if isinstance(
+        call_id = command.item.get("call_id")
+        sent.about = str(command.item.get("id", ""))
+        sent.call_id = call_id if isinstance(call_id, str) else ""
+    elif isinstance(command, c.ResponseCreate):
+        sent.out_of_band = command.out_of_band
+    elif isinstance(command, c.ResponseCancel):
+        sent.about = "" if command.response_id is UNSET else command.response_id
+    elif isinstance(command, c.SessionUpdate):
+        sent.patch = command.session
+    elif isinstance(
         command,
         c.ConversationItemRetrieve | c.ConversationItemTruncate | c.ConversationItemDelete,
     ):
-        return command.item_id
-    return ""
+        sent.about = command.item_id
+    return sent
 
 
+@define
 class Pending:
     """Event ids of commands not yet settled, oldest first: the service answers in order."""
 
-    __slots__ = ("_commands", "turn")
-
-    def __init__(self) -> None:
-        self._commands: dict[str, c.Command] = {}
-        self.turn = ""
-        """The item that the service makes of the user's turn; committing it answers nobody."""
+    _commands: dict[str, Sent] = field(factory=dict[str, Sent])
+    turn: str = ""
+    """The item that the service makes of the user's turn; committing it answers nobody."""
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._commands
 
     def add(self, event_id: str, command: c.Command) -> None:
-        self._commands[event_id] = command
+        self._commands[event_id] = _sent(command)
 
-    def get(self, event_id: str) -> c.Command | None:
+    def get(self, event_id: str) -> Sent | None:
         return self._commands.get(event_id)
 
     def answered_by(self, event: ServerEvent) -> str | None:
         """The oldest command that this event says succeeded."""
+        if not self._commands:
+            return None
         row = ANSWERS.get(type(event))
-        if row is None or not self._commands or self.is_turn(event):
+        if row is None or self.is_turn(event):
             return None
         kind, key = row
         about = key(event)
-        for event_id, command in self._commands.items():
-            if command.type == kind and subject(command) == about:
+        for event_id, sent in self._commands.items():
+            if sent.type == kind and sent.about == about:
                 return event_id
         return None
 
@@ -83,19 +110,19 @@ class Pending:
         """Whether the service committed the user's turn by itself: the id was told (§3.3)."""
         return isinstance(event, e.InputAudioBufferCommitted) and event.item_id == self.turn
 
-    def of(self, kind: type[c.Command]) -> list[str]:
+    def of(self, kind: str) -> list[str]:
         """The event ids of the commands of one type that are on their way, oldest first."""
-        return [i for i, command in self._commands.items() if isinstance(command, kind)]
+        return [i for i, sent in self._commands.items() if sent.type == kind]
 
-    def about(self, kind: type[c.Command]) -> set[str]:
+    def about(self, kind: str) -> set[str]:
         """What the commands of one type that are on their way are about."""
-        return {subject(self._commands[event_id]) for event_id in self.of(kind)}
+        return {sent.about for sent in self._commands.values() if sent.type == kind}
 
     def settle(
         self, event_id: str, outcome: Outcome, error: ErrorDetails | None = None
     ) -> CommandSettled:
-        command = self._commands.pop(event_id)
-        return CommandSettled(event_id=event_id, type=command.type, outcome=outcome, error=error)
+        sent = self._commands.pop(event_id)
+        return CommandSettled(event_id=event_id, type=sent.type, outcome=outcome, error=error)
 
     def lose_all(self) -> list[CommandSettled]:
         """The transport closed: nobody will answer these."""

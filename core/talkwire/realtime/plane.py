@@ -1,8 +1,10 @@
 """The planes on which a session is seen: what is observed there and what is trusted (law 7)."""
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
-from ..timers import Timer
+from ..timers import DELAYS, Timer
 from ..values import Value
 
 
@@ -15,19 +17,18 @@ class Plane(Value):
     """Audio passes here: we know what was received and own the playback (§3.6)."""
     trusted: bool
     """Frames come from the service itself; otherwise they are a page's claims (S3, S4)."""
-    deadlines: frozenset[Timer]
-    """Which waits are timed here; the relay times its page instead of the service."""
+    delays: Mapping[Timer, float]
+    """Which waits are timed here, and how long (s); the relay times its page instead."""
 
 
-_GATE = frozenset({Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE, Timer.SPEECH})
+_RELAY = {t: DELAYS[t] for t in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE, Timer.SPEECH)}
+_SERVICE = {**_RELAY, Timer.HANDSHAKE: DELAYS[Timer.HANDSHAKE]}
 
-DIRECT = Plane(name="direct", carries_audio=True, trusted=True, deadlines=_GATE | {Timer.HANDSHAKE})
+DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
 """A websocket to the service, audio included."""
 
-SIDEBAND = Plane(
-    name="sideband", carries_audio=False, trusted=True, deadlines=_GATE | {Timer.HANDSHAKE}
-)
+SIDEBAND = Plane(name="sideband", carries_audio=False, trusted=True, delays=_SERVICE)
 """A websocket attached to a call by its `call_id`: the same events, no audio."""
 
-RELAY = Plane(name="relay", carries_audio=False, trusted=False, deadlines=_GATE)
+RELAY = Plane(name="relay", carries_audio=False, trusted=False, delays=_RELAY)
 """The frames of a call's data channel as a page passes them on."""

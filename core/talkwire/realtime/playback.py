@@ -1,20 +1,17 @@
 """How much audio came and how much of it was heard, in ms; never the audio itself (§3.6)."""
 
-from attrs import define
+from attrs import define, field
 
 PCM16_BYTES_PER_MS = 48
 G711_BYTES_PER_MS = 8
-
-
-def decoded_bytes(base64: str) -> int:
-    """The size of base64 text once decoded, in bytes, without decoding it."""
-    return len(base64) * 3 // 4 - base64[-2:].count("=")
 
 
 @define
 class Part:
     """A spoken content part: what came of it, in the format it came in, and what was heard."""
 
+    item_id: str
+    content_index: int
     bytes_per_ms: int
     received_bytes: int = 0
     played_ms: int | None = None
@@ -26,23 +23,28 @@ class Part:
         return self.received_bytes // self.bytes_per_ms
 
 
+REMEMBERED = 32  # spoken parts; what is played or cut is among the last of them
+
+
+@define
 class Playback:
     """What is being played, and per spoken content part the bytes received and ms heard."""
 
-    __slots__ = ("_parts", "bytes_per_ms", "playing")
+    bytes_per_ms: int = PCM16_BYTES_PER_MS
+    playing: str | None = None
+    """The response that the service is playing to the user (WebRTC, SIP)."""
+    _parts: dict[str, Part] = field(factory=dict[str, Part])
 
-    def __init__(self) -> None:
-        self.playing: str | None = None
-        """The response that the service is playing to the user (WebRTC, SIP)."""
-        self.bytes_per_ms = PCM16_BYTES_PER_MS
-        self._parts: dict[tuple[str, int], Part] = {}
-
-    def receive(self, item_id: str, content_index: int, base64: str) -> None:
-        self._part(item_id, content_index).received_bytes += decoded_bytes(base64)
+    def receive(self, item_id: str, content_index: int, size: int) -> None:
+        """More audio of a part came: `size` bytes."""
+        part = self._parts.get(item_id)
+        if part is None or part.content_index != content_index:
+            part = self._part(item_id, content_index)
+        part.received_bytes += size
 
     def received_ms(self, item_id: str, content_index: int) -> int | None:
         """Audio received for a part in ms, rounded down; None when there was none."""
-        part = self._parts.get((item_id, content_index))
+        part = self._parts.get(_key(item_id, content_index))
         return part.received_ms if part is not None and part.received_bytes else None
 
     def report(self, item_id: str, content_index: int, played_ms: int) -> None:
@@ -59,15 +61,22 @@ class Playback:
 
         What counts is unplayed audio, not which item came last (openai-agents-python#5190).
         """
-        for key, part in reversed(self._parts.items()):
+        for part in reversed(self._parts.values()):
             played = part.played_ms
             if played is not None and played < part.received_ms and not part.stopped:
-                return (*key, played)
+                return part.item_id, part.content_index, played
         return None
 
     def _part(self, item_id: str, content_index: int) -> Part:
-        key = (item_id, content_index)
+        key = _key(item_id, content_index)
         part = self._parts.get(key)
         if part is None:
-            part = self._parts[key] = Part(self.bytes_per_ms)
+            part = self._parts[key] = Part(item_id, content_index, self.bytes_per_ms)
+            if len(self._parts) > REMEMBERED:
+                del self._parts[next(iter(self._parts))]
         return part
+
+
+def _key(item_id: str, content_index: int) -> str:
+    """Audio is the first part of its item, as good as always."""
+    return f"{item_id}#{content_index}" if content_index else item_id

@@ -1,16 +1,19 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
-from typing import ClassVar
+from typing import TypeVar
 
 import msgspec
-from attrs import evolve
 
-from ..errors import LocalProtocolError
-from ..timers import Timer
+from ..timers import Timer, TimerTable
 from . import commands as c
+from . import requests
+from .books import Books
+from .calls import Calls
 from .commands import Command, JsonObject
+from .conversation import Conversation
+from .events import ServerEvent
+from .gate import ResponseGate
 from .happenings import (
     Anomaly,
     Event,
@@ -20,18 +23,21 @@ from .happenings import (
     TimedOut,
     UnknownEvent,
 )
-from .ids import IdFactory, counter
-from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID
+from .ids import Counter, IdFactory
 from .plane import DIRECT, Plane
-from .reactions import Reactions, labelled
-from .state import PHASES, CallInput, GateInput, Phase, PhaseInput, advance
-from .wire import decode_event, encode, wire_type
+from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
+from .settings import Settings
+from .state import PHASES, GateInput, Phase, PhaseInput, advance
+from .wire import decode_event, wire_type
 
-# Where an ordinary event does not move the phase.
-_STEADY = tuple(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
+Asked = TypeVar("Asked")
+Heard = ServerEvent | InvalidFrame | UnknownEvent
+
+_LOUD = {**ITEMS, **MOVES}
+_FOLLOWED = frozenset({*_LOUD, InvalidFrame, UnknownEvent})
 
 
-class Session(Reactions):
+class Session:
     """One realtime voice session as a state machine, the client's side of it.
 
     In: `receive`, `receive_close`, `handle_timeout`, each returning the events it caused, and
@@ -44,61 +50,92 @@ class Session(Reactions):
     call of yours that cannot be obeyed raises LocalProtocolError and has changed nothing.
     """
 
-    __slots__ = ()
+    # Until the first input there are no books: a session that waits costs next to nothing.
+    __slots__ = ("_books", "_ids", "_retain", "_started", "plane")
 
-    def __init__(self, *, plane: Plane = DIRECT, now: float, ids: IdFactory | None = None) -> None:
-        super().__init__(plane, ids or counter())
-        self._time(Timer.HANDSHAKE, True, now)
+    def __init__(
+        self,
+        *,
+        plane: Plane = DIRECT,
+        now: float,
+        ids: IdFactory | None = None,
+        retain: int | None = None,
+    ) -> None:
+        self.plane = plane
+        self._started = now
+        self._ids = ids
+        self._retain = retain
+        self._books: Books | None = None
+
+    def _open(self) -> Books:
+        books = Books(self.plane, self._ids or Counter(), TimerTable(self.plane.delays))
+        books.conversation.retain = self._retain
+        books.timers.run(Timer.HANDSHAKE, True, self._started)
+        self._books = books
+        return books
 
     # -- in: what happened
 
     def receive(self, frame: str | bytes, *, now: float) -> Sequence[Event]:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
+        books = self._books or self._open()
         event = decode_event(frame)
-        react = self._REACTIONS.get(type(event))
+        kind = type(event)
+        if kind in _FOLLOWED or books.phase not in STEADY:
+            return self._follow(books, event, now)
+        # Most frames by far: words, sound, and what the books do not need.
+        tell = QUIET.get(kind)
+        if tell is not None:
+            tell(books, event)
+        return [event]
+
+    def _follow(self, books: Books, event: Heard, now: float) -> Sequence[Event]:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
-            return self.count(event)
-        if self.phase in _STEADY and type(event) not in self._FOLLOWED:
-            # Most frames by far: words, sound, and what the books do not need.
-            if react is not None:
-                react(self, event, [])
-            return [event]
-        if not self._move_phase(event):
-            reason = f"the session is {self.phase.value}"
-            return self.count(Anomaly(type=event.type, reason=reason))
+            return books.count(event)
+        kind, steady = type(event), books.phase in STEADY
+        if not move_phase(books, event):
+            reason = f"the session is {books.phase.value}"
+            return books.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
+        tell = QUIET.get(kind)
+        if tell is not None:
+            tell(books, event)
+        react = _LOUD.get(kind)
         if react is not None:
-            answered = self._pending.answered_by(event)
-            react(self, event, events)
+            answered = books.pending.answered_by(event)
+            react(books, event, events)
             if answered is not None:
-                events.append(self._pending.settle(answered, Outcome.DONE))
-        self._after(now)
-        self.count(*[odd for odd in events if isinstance(odd, Anomaly)])
+                events.append(books.pending.settle(answered, Outcome.DONE))
+        if kind in MOVES or not steady or len(events) > 1:
+            books.after(now)
+            books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
         return events
 
     def receive_close(
         self, *, code: int | None = None, reason: str = "", now: float
     ) -> Sequence[Event]:
         """The transport is gone. Everything still open is settled as lost; again is a no-op."""
-        phase = advance(PHASES, self.phase, PhaseInput.CLOSE)
+        books = self._books or self._open()
+        phase = advance(PHASES, books.phase, PhaseInput.CLOSE)
         if phase is None:
             return []
-        self.phase = phase
-        self._timers.clear()
-        self._frames.clear()
-        self.gate.lose()
-        return [*self._pending.lose_all(), SessionClosed(code=code, reason=reason)]
+        books.phase = phase
+        books.timers.clear()
+        books.frames.clear()
+        books.gate.lose()
+        return [*books.pending.lose_all(), SessionClosed(code=code, reason=reason)]
 
     def handle_timeout(self, *, now: float) -> Sequence[Event]:
         """The clock reached `next_timeout()`. Earlier or later calls do no harm."""
+        books = self._books or self._open()
         events: list[Event] = []
-        for timer in self._timers.expire(now):
+        for timer in books.timers.expire(now):
             events.append(TimedOut(timer=timer))
             if timer is Timer.SPEECH:
-                self.gate.quiet()
+                books.gate.quiet()
             if timer in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE):
-                self._settle(self.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
-        self._after(now)
+                books.settle(books.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
+        books.after(now)
         return events
 
     # -- in: what you want
@@ -109,15 +146,7 @@ class Session(Reactions):
         Raises LocalProtocolError when the session is over, an id is too long or not unique, a
         function call is not there to be answered, or the command is not JSON.
         """
-        name = type(command).__name__
-        self._require_open(name)
-        if isinstance(command, c.InputAudioBufferAppend):
-            return self._append(command)
-        event_id = self._event_id(command, name)
-        send = self._SENDERS.get(type(command), Session._send_plain)
-        send(self, evolve(command, event_id=event_id), event_id)
-        self._after(now)
-        return event_id
+        return self._ask(now, requests.send, command)
 
     def send_text(self, text: str, *, role: str = "user", respond: bool = True, now: float) -> str:
         """Add a text message; with `respond`, ask for an answer as soon as the gate allows.
@@ -125,15 +154,7 @@ class Session(Reactions):
         The `event_id` returned is the item's; the request for an answer settles on its own.
         `role` is user, system or assistant; an assistant's words are `output_text` (§1.4).
         """
-        if role not in ("user", "system", "assistant"):
-            raise LocalProtocolError(f"send_text: role {role!r} is not user, system or assistant")
-        kind = "output_text" if role == "assistant" else "input_text"
-        item: JsonObject = {
-            "type": "message",
-            "role": role,
-            "content": [{"type": kind, "text": text}],
-        }
-        return self._send_message(item, respond, now)
+        return self._ask(now, requests.send_text, text, role, respond)
 
     def send_function_result(
         self, call_id: str, output: str, *, respond: bool = True, now: float
@@ -144,21 +165,14 @@ class Session(Reactions):
         Raises LocalProtocolError when the call is unknown, cut off, answered already, or of a
         response outside the conversation (`FunctionCall.out_of_band`).
         """
-        item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
-        self._require_open("send_function_result")
-        self._require_answerable(call_id, "send_function_result")
-        event_id = self._new_event_id()
-        self._send_item(c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
-        self._after(now)
-        return event_id
+        return self._ask(now, requests.send_function_result, call_id, output, respond)
 
-    def send_audio(self, audio: str, *, now: float) -> None:
-        """Append base64 audio in the session's input format. Never acknowledged (§1.3).
+    def send_audio(self, audio: bytes, *, now: float) -> None:
+        """Append audio in the session's input format. Never acknowledged (§1.3).
 
-        Raises LocalProtocolError over 15 MiB of base64, or where no audio passes.
+        Raises LocalProtocolError over 15 MiB (in base64), or where no audio passes.
         """
-        self._require_open("send_audio")
-        self._append(c.InputAudioBufferAppend(audio=audio))
+        requests.append(self._books or self._open(), audio)
 
     def truncate_audio(
         self, item_id: str, audio_end_ms: int, *, content_index: int = 0, now: float
@@ -182,7 +196,9 @@ class Session(Reactions):
 
         For whoever opens the call elsewhere (a page) and sends it there first.
         """
-        frames, self._frames = self._frames, []
+        frames: list[str] = []
+        while (frame := self.next_frame()) is not None:
+            frames.append(frame)
         return [msgspec.json.decode(frame, type=JsonObject) for frame in frames]
 
     def cancel(self, *, now: float) -> str | None:
@@ -192,161 +208,82 @@ class Session(Reactions):
         stop: a button pressed a moment late is no mistake. Functions already called go on: the
         answer to their results is asked for unless you send them with `respond=False`.
         """
-        self._require_open("cancel")
-        response_id = self.gate.cancel()
-        event_id = None if response_id is None else self._cancel(response_id)
-        if self._playback.playing is not None:
-            self.send(c.OutputAudioBufferClear(), now=now)
-        self._cut_playing()
-        self._after(now)
-        return event_id
+        return self._ask(now, requests.cancel)
 
     def report_playback(
         self, item_id: str, played_ms: int, *, content_index: int = 0, now: float
     ) -> None:
         """Tell how much of a spoken item your player has played (ms); direct plane."""
-        self._require_open("report_playback")
-        self._playback.report(item_id, content_index, played_ms)
+        books = self._books or self._open()
+        requests.require_open(books, "report_playback")
+        books.playback.report(item_id, content_index, played_ms)
 
     def close(self, *, now: float) -> Sequence[Event]:
         """End the session from our side; the transport is then yours to close."""
         return self.receive_close(reason="closed by us", now=now)
 
+    def _ask(self, now: float, request: Callable[..., Asked], *what: object) -> Asked:
+        books = self._books or self._open()
+        asked = request(books, *what)
+        books.after(now)
+        return asked
+
     # -- out
 
     def next_frame(self) -> str | None:
         """The next frame to send, None when there is none."""
-        return self._frames.pop(0) if self._frames else None
+        books = self._books
+        return books.frames.pop(0) if books is not None and books.frames else None
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, on the clock of `now`; None: no need."""
-        return self._timers.next()
+        if self._books is not None:
+            return self._books.timers.next()
+        delay = self.plane.delays.get(Timer.HANDSHAKE)
+        return None if delay is None else self._started + delay
 
     @classmethod
     def needs(cls) -> frozenset[str]:
         """The event types without which the session would not know where it stands."""
-        return frozenset(wire_type(kind) for kind in cls._REACTIONS)
+        return frozenset(wire_type(kind) for kind in (*QUIET, *_LOUD))
+
+    # -- the books, to read
+
+    @property
+    def phase(self) -> Phase:
+        """Where the session stands as a whole."""
+        return Phase.CONNECTING if self._books is None else self._books.phase
 
     @property
     def closed(self) -> bool:
         """Whether the transport is gone."""
         return self.phase is Phase.CLOSED
 
-    # -- check, then mutate, then queue
+    @property
+    def gate(self) -> ResponseGate:
+        """Who writes to the default conversation, and who waits to."""
+        return (self._books or self._open()).gate
 
-    def _require_open(self, call: str) -> None:
-        if not self._takes_commands():
-            raise LocalProtocolError(f"{call} is not legal when the session is {self.phase.value}")
+    @property
+    def calls(self) -> Calls:
+        """The function calls, by `call_id`."""
+        return (self._books or self._open()).calls
 
-    def _require_answerable(self, call_id: str, call: str) -> None:
-        record = self.calls.get(call_id)
-        beside = record is not None and record.out_of_band
-        if not beside and self.calls.can(call_id, CallInput.ANSWER):
-            return
-        state = "not known" if record is None else record.state.value
-        state = "outside the conversation" if beside else state
-        raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
+    @property
+    def conversation(self) -> Conversation:
+        """The items of the default conversation, in order."""
+        return (self._books or self._open()).conversation
 
-    def _event_id(self, command: Command | None, call: str) -> str:
-        """The event id given, checked, or a new one; an append needs none."""
-        given = msgspec.UNSET if command is None else command.event_id
-        if given is msgspec.UNSET:
-            return self._new_event_id()
-        if not 0 < len(given) <= MAX_EVENT_ID:
-            raise LocalProtocolError(f"{call}: event_id must have 1 to {MAX_EVENT_ID} characters")
-        if given in self._pending:
-            raise LocalProtocolError(f"{call}: event_id {given!r} is on its way already")
-        return given
+    @property
+    def settings(self) -> Settings:
+        """What we asked for, and what the service says is in force."""
+        return (self._books or self._open()).settings
 
-    def _encode(self, command: Command) -> str:
-        try:
-            return encode(command)
-        except (TypeError, ValueError, RecursionError) as error:
-            name = type(command).__name__
-            raise LocalProtocolError(f"{name} cannot be written as JSON: {error}") from error
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many frames were unreadable, unknown or out of place, by the event that told it."""
+        return (self._books or self._open()).counts
 
-    def _send_plain(self, command: Command, event_id: str) -> None:
-        frame = self._encode(command)
-        self._pending.add(event_id, command)
-        self._frames.append(frame)
-
-    def _append(self, command: c.InputAudioBufferAppend) -> str:
-        if not self.plane.carries_audio:
-            raise LocalProtocolError(f"no audio passes on the {self.plane.name} plane")
-        size = len(command.audio)
-        if size > MAX_APPEND:
-            raise LocalProtocolError(
-                f"{size} characters of audio in one append; the limit is {MAX_APPEND}"
-            )
-        self._frames.append(self._encode(command))
-        return ""
-
-    def _update(self, command: c.SessionUpdate, event_id: str) -> None:
-        self._send_plain(command, event_id)
-        self.settings.ask(command.session)
-
-    def _truncate(self, command: c.ConversationItemTruncate, event_id: str) -> None:
-        received = self._playback.received_ms(command.item_id, command.content_index)
-        if self.plane.carries_audio:
-            if received is None:
-                raise LocalProtocolError(
-                    f"ConversationItemTruncate: no audio was received for {command.item_id!r}"
-                )
-            command = evolve(command, audio_end_ms=min(command.audio_end_ms, received))
-        self._send_plain(command, event_id)
-        self._playback.stop(command.item_id, command.content_index)
-
-    def _send_message(self, item: JsonObject, respond: bool, now: float) -> str:
-        self._require_open("send_text")
-        event_id, create_id = self._new_event_id(), self._new_event_id()
-        self._send_item(c.ConversationItemCreate(event_id=event_id, item=item), event_id)
-        if respond:
-            self._want_response(c.ResponseCreate(), create_id)
-        self._after(now)
-        return event_id
-
-    def _send_item(
-        self, command: c.ConversationItemCreate, event_id: str, respond: bool = False
-    ) -> None:
-        item = {"id": self._new_item_id(), **command.item}
-        call_id, kind = str(item.get("call_id", "")), item.get("type")
-        if not isinstance(item["id"], str) or not ITEM_ID.fullmatch(item["id"]):
-            raise LocalProtocolError(
-                f"ConversationItemCreate: item id {item['id']!r} is not 1 to 32 of a-z A-Z 0-9 _ -"
-            )
-        if kind == "function_call_output":
-            self._require_answerable(call_id, "function_call_output")
-        elif kind == "function_call" and not call_id:
-            raise LocalProtocolError("ConversationItemCreate: a function_call needs a call_id")
-        self._send_plain(evolve(command, item=item), event_id)
-        if kind == "function_call_output":
-            self.calls.answer(call_id, respond=respond)
-            self._follow_up(self.calls[call_id].batch)
-        elif kind == "function_call":
-            self.calls.adopt(call_id, name=str(item.get("name", "")))
-
-    def _create_response(self, command: c.ResponseCreate, event_id: str) -> None:
-        self._encode(command)
-        command = deepcopy(command)  # it may wait, and what was checked is what shall leave
-        if command.out_of_band:
-            self._send_plain(labelled(command, event_id), event_id)
-        else:
-            self._want_response(command, event_id)
-
-    def _cancel_response(self, command: c.ResponseCancel, event_id: str) -> None:
-        self._encode(command)
-        if command.response_id in (msgspec.UNSET, self.gate.active):
-            response_id = self.gate.cancel() if self.gate.active else None
-            if response_id is None:
-                state = self.gate.state.value
-                raise LocalProtocolError(f"ResponseCancel is not legal when the gate is {state}")
-            command = evolve(command, response_id=response_id)
-        self._send_plain(command, event_id)
-
-    _SENDERS: ClassVar[dict[type[Command], Callable[..., None]]] = {
-        c.SessionUpdate: _update,
-        c.ConversationItemCreate: _send_item,
-        c.ConversationItemTruncate: _truncate,
-        c.ResponseCreate: _create_response,
-        c.ResponseCancel: _cancel_response,
-    }
+    def count(self, odd: InvalidFrame | UnknownEvent | Anomaly) -> Sequence[Event]:
+        """Count a frame that was refused before it came here; gives it back."""
+        return (self._books or self._open()).count(odd)

@@ -10,12 +10,13 @@ Rule 2: this file does not know which side it serves. `Session` and `Service` re
 The states are those of `protocol.md` §3.1 (phase), §3.4-3.5 (gate) and §3.7 (function calls).
 """
 
-import enum
 from collections.abc import Mapping
 from typing import TypeVar
 
+from ..values import Named
 
-class Phase(enum.Enum):
+
+class Phase(Named):
     """Where a session stands as a whole."""
 
     CONNECTING = "connecting"
@@ -30,7 +31,7 @@ class Phase(enum.Enum):
     """The transport is gone. Terminal."""
 
 
-class PhaseInput(enum.Enum):
+class PhaseInput(Named):
     """What moves the phase."""
 
     CREATED = "session.created"
@@ -76,7 +77,7 @@ PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
 }
 
 
-class Gate(enum.Enum):
+class Gate(Named):
     """Who may write to the default conversation: at most one response at a time (§3.4)."""
 
     IDLE = "idle"
@@ -93,7 +94,7 @@ class Gate(enum.Enum):
     """It is, and was told to stop; late deltas still come."""
 
 
-class GateInput(enum.Enum):
+class GateInput(Named):
     """What moves the gate."""
 
     CREATE = "our response.create leaves"
@@ -169,7 +170,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
 }
 
 
-class Call(enum.Enum):
+class Call(Named):
     """A function call, by its `call_id` (§3.7)."""
 
     ANNOUNCED = "announced"
@@ -182,7 +183,7 @@ class Call(enum.Enum):
     """Its response ended first; it will never be complete. Terminal."""
 
 
-class CallInput(enum.Enum):
+class CallInput(Named):
     """What moves a function call."""
 
     COMPLETE = "the arguments are whole"
@@ -214,8 +215,73 @@ CALLS: Mapping[Call, Mapping[CallInput, Call]] = {
 }
 
 
-_State = TypeVar("_State", bound=enum.Enum)
-_Input = TypeVar("_Input", bound=enum.Enum)
+class Mcp(Named):
+    """What the service asks of an MCP server: its tools, or to run one (§3.8)."""
+
+    ASKED = "asked"
+    """Its item is there; nothing is known of the server's answer."""
+    RUNNING = "running"
+    """The service waits for the server."""
+    COMPLETED = "completed"
+    """The server answered. Terminal."""
+    FAILED = "failed"
+    """It did not, or refused. Terminal."""
+
+
+class McpInput(Named):
+    """What moves it."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed, or an item with what was answered"
+    FAILED = "failed, or an item with an error"
+
+
+_M, _MI = Mcp, McpInput
+
+MCP: Mapping[Mcp, Mapping[McpInput, Mcp]] = {
+    Mcp.ASKED: {
+        _MI.IN_PROGRESS: _M.RUNNING,
+        _MI.COMPLETED: _M.COMPLETED,
+        _MI.FAILED: _M.FAILED,
+    },
+    Mcp.RUNNING: {
+        _MI.IN_PROGRESS: _M.RUNNING,
+        _MI.COMPLETED: _M.COMPLETED,
+        _MI.FAILED: _M.FAILED,
+    },
+    Mcp.COMPLETED: {
+        _MI.COMPLETED: _M.COMPLETED,  # an event and two items say the same
+    },
+    Mcp.FAILED: {
+        _MI.FAILED: _M.FAILED,
+    },
+}
+
+
+class Approval(Named):
+    """The service's question whether an MCP tool may run."""
+
+    ASKED = "asked"
+    """It was handed to the application, once, and waits for its answer."""
+    ANSWERED = "answered"
+    """The answer was sent. Terminal, unless the service refuses it."""
+
+
+class ApprovalInput(Named):
+    """What moves an approval."""
+
+    ANSWER = "our answer is sent"
+    REFUSED = "the service refused the answer"
+
+
+APPROVALS: Mapping[Approval, Mapping[ApprovalInput, Approval]] = {
+    Approval.ASKED: {ApprovalInput.ANSWER: Approval.ANSWERED},
+    Approval.ANSWERED: {ApprovalInput.REFUSED: Approval.ASKED},
+}
+
+
+_State = TypeVar("_State", bound=Named)
+_Input = TypeVar("_Input", bound=Named)
 
 
 def advance(

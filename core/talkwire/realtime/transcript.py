@@ -1,4 +1,4 @@
-"""What the conversation takes over from the frames that only tell of it: words, cuts, losses.
+"""What the conversation takes over from the frames that only tell of words.
 
 One function per wire type, listed in one table. The user's words may be told before their item
 (§3.3); a model's item is always there before its words, unless it is beside the conversation.
@@ -8,62 +8,43 @@ from collections.abc import Callable
 from typing import Any
 
 from . import events as e
-from .conversation import Conversation
+from .books import Books
 
 
-def _retrieved(book: Conversation, event: e.ConversationItemRetrieved) -> None:
-    book.update(event.item)
+def _heard(books: Books, event: e.ConversationItemInputAudioTranscriptionDelta) -> None:
+    books.conversation.item(event.item_id).say(event.content_index, event.delta)
 
 
-def _deleted(book: Conversation, event: e.ConversationItemDeleted) -> None:
-    book.delete(event.item_id)
+def _heard_all(books: Books, event: e.ConversationItemInputAudioTranscriptionCompleted) -> None:
+    books.conversation.item(event.item_id).said(event.content_index, event.transcript)
 
 
-def _truncated(book: Conversation, event: e.ConversationItemTruncated) -> None:
-    book.item(event.item_id).audio_end_ms = event.audio_end_ms
-
-
-def _heard(book: Conversation, event: e.ConversationItemInputAudioTranscriptionDelta) -> None:
-    book.item(event.item_id).say(event.content_index, event.delta)
-
-
-def _heard_all(
-    book: Conversation, event: e.ConversationItemInputAudioTranscriptionCompleted
-) -> None:
-    book.item(event.item_id).said(event.content_index, event.transcript)
-
-
-def _not_understood(
-    book: Conversation, event: e.ConversationItemInputAudioTranscriptionFailed
-) -> None:
+def _not_understood(books: Books, event: e.ConversationItemInputAudioTranscriptionFailed) -> None:
     why = event.error.message or event.error.code or "unknown"
-    book.item(event.item_id).transcript_error = why
+    books.conversation.item(event.item_id).transcript_error = why
 
 
 def _said(
-    book: Conversation, event: e.ResponseOutputTextDelta | e.ResponseOutputAudioTranscriptDelta
+    books: Books, event: e.ResponseOutputTextDelta | e.ResponseOutputAudioTranscriptDelta
 ) -> None:
-    item = book.get(event.item_id)
+    item = books.conversation.get(event.item_id)
     if item is not None:
         item.say(event.content_index, event.delta)
 
 
-def _said_text(book: Conversation, event: e.ResponseOutputTextDone) -> None:
-    item = book.get(event.item_id)
+def _said_text(books: Books, event: e.ResponseOutputTextDone) -> None:
+    item = books.conversation.get(event.item_id)
     if item is not None:
         item.said(event.content_index, event.text)
 
 
-def _said_aloud(book: Conversation, event: e.ResponseOutputAudioTranscriptDone) -> None:
-    item = book.get(event.item_id)
+def _said_aloud(books: Books, event: e.ResponseOutputAudioTranscriptDone) -> None:
+    item = books.conversation.get(event.item_id)
     if item is not None:
         item.said(event.content_index, event.transcript)
 
 
-TELLS: dict[type[e.ServerEvent], Callable[[Conversation, Any], None]] = {
-    e.ConversationItemRetrieved: _retrieved,
-    e.ConversationItemDeleted: _deleted,
-    e.ConversationItemTruncated: _truncated,
+WORDS: dict[type[Any], Callable[[Books, Any], None]] = {
     e.ConversationItemInputAudioTranscriptionDelta: _heard,
     e.ConversationItemInputAudioTranscriptionCompleted: _heard_all,
     e.ConversationItemInputAudioTranscriptionFailed: _not_understood,

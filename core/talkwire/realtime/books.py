@@ -1,0 +1,187 @@
+"""The books of a session under one cover, and what every input ends with.
+
+`session.py` opens them with the first input; `reactions.py` writes what the service says into
+them, `requests.py` what you say.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from attrs import define, field
+from msgspec import UNSET
+
+from ..errors import LocalProtocolError
+from ..timers import Timer, TimerTable
+from . import commands as c
+from .calls import Calls
+from .conversation import Conversation
+from .events import ErrorDetails
+from .gate import REMEMBERED, Create, ResponseGate
+from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
+from .ids import IdFactory
+from .limits import MAX_METADATA_PAIRS
+from .pending import Pending
+from .plane import Plane
+from .playback import Playback
+from .settings import Settings
+from .state import PHASES, Gate, Phase, PhaseInput, advance
+from .wire import encode
+
+CLIENT_EVENT_ID = "client_event_id"
+
+
+@define(eq=False, repr=False)
+class Books:
+    """Everything a session knows. What is not of use to others has an underscore where it is."""
+
+    plane: Plane
+    ids: IdFactory
+    timers: TimerTable
+    phase: Phase = Phase.CONNECTING
+    gate: ResponseGate = field(factory=ResponseGate)
+    calls: Calls = field(factory=Calls)
+    conversation: Conversation = field(factory=Conversation)
+    settings: Settings = field(factory=Settings)
+    playback: Playback = field(factory=Playback)
+    pending: Pending = field(factory=Pending)
+    frames: list[str] = field(factory=list[str])
+    interrupted: tuple[str, ...] = ()
+    counts: dict[str, int] = field(factory=dict[str, int])
+    """How many frames were unreadable, unknown or out of place, by the event that told it."""
+
+    def count(self, *odd: InvalidFrame | UnknownEvent | Anomaly) -> Sequence[Event]:
+        """Count what a frame should not have been; gives it back."""
+        for event in odd:
+            name = type(event).__name__
+            self.counts[name] = self.counts.get(name, 0) + 1
+        return list(odd)
+
+    # -- what every input ends with
+
+    def after(self, now: float) -> None:
+        """Let leave what may leave now, and set the clock for what is awaited."""
+        timers = self.timers
+        if not self.takes_commands:
+            timers.clear()
+            return
+        due = self.gate.take_cancel()
+        if due is not None:
+            self.cancel(due)
+        create = self.gate.take()
+        if create is not None:
+            self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
+            timers.stop(Timer.RESPONSE_CREATED)  # each create has its own deadline
+        state, speaks = self.gate.state, self.gate.user_speaks
+        sent = state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING)
+        timers.run(Timer.RESPONSE_CREATED, sent and self._is_connected(), now)
+        timers.run(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED and not speaks, now)
+        timers.run(Timer.SPEECH, speaks, now)
+        if not self._awaits_configuration():
+            timers.stop(Timer.HANDSHAKE)
+
+    @property
+    def takes_commands(self) -> bool:
+        """Whether a command makes sense in this phase."""
+        return advance(PHASES, self.phase, PhaseInput.COMMAND) is not None
+
+    def _is_connected(self) -> bool:
+        """Whether frames reach the service: a page's call may take long to open."""
+        return self.phase is not Phase.CONNECTING or Timer.HANDSHAKE in self.plane.delays
+
+    def _awaits_configuration(self) -> bool:
+        """Whether the service owes its first word, or the answer to what we asked for first."""
+        asked = bool(self.settings.desired)
+        return self.phase is Phase.CONNECTING or (self.phase is Phase.CREATED and asked)
+
+    # -- what several of them do
+
+    def new_event_id(self) -> str:
+        """An id that no command on its way has; some have ids of the caller's."""
+        return self._new_id("event", self.pending.__contains__)
+
+    def new_item_id(self) -> str:
+        """An id that no item has, in the conversation or on its way."""
+        sent = self.pending.about("conversation.item.create")
+        return self._new_id("item", lambda made: made in sent or made in self.conversation)
+
+    def _new_id(self, kind: str, taken: Callable[[str], bool]) -> str:
+        made: set[str] = set()
+        while taken(new := self.ids(kind)):
+            if new in made:
+                raise LocalProtocolError(f"the id factory repeats itself: {new!r}")
+            made.add(new)
+        return new
+
+    def queue(self, command: c.Command) -> None:
+        """Have a command leave; it was checked to be JSON."""
+        self.frames.append(encode(command))
+
+    def settle(
+        self,
+        event_ids: Iterable[str],
+        events: list[Event],
+        outcome: Outcome = Outcome.DONE,
+        error: ErrorDetails | None = None,
+    ) -> None:
+        """Tell that these commands ended."""
+        events += [self.pending.settle(event_id, outcome, error) for event_id in event_ids]
+
+    def want_response(self, command: c.ResponseCreate, event_id: str) -> None:
+        """Ask for a response as soon as the gate allows."""
+        self.pending.add(event_id, command)
+        options = None if command.response is UNSET else command.response
+        unacknowledged = self.pending.about("conversation.item.create")
+        self.gate.want(Create([event_id], options, unacknowledged))
+
+    def cancel(self, response_id: str) -> str:
+        """Cancel a response by its id; gives the `event_id` of the cancel."""
+        event_id = self.new_event_id()
+        command = c.ResponseCancel(event_id=event_id, response_id=response_id)
+        self.pending.add(event_id, command)
+        self.queue(command)
+        return event_id
+
+    def follow_up(self, batch_id: str) -> None:
+        """Ask for the one response that follows the answers to a response's calls (§3.7)."""
+        if self.calls.take_follow_up(batch_id):
+            self.want_response(c.ResponseCreate(), self.new_event_id())
+
+    def cut_playing(self) -> tuple[str, int] | None:
+        """Cut what is being heard, where we own the playback: (item_id, heard ms)."""
+        audible = self.playback.audible()
+        if audible is None:
+            return None
+        item_id, content_index, played_ms = audible
+        self.playback.stop(item_id, content_index)
+        if played_ms:  # a cut at 0 ms is refused (livekit/agents#6157)
+            event_id = self.new_event_id()
+            command = c.ConversationItemTruncate(
+                event_id=event_id,
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=played_ms,
+            )
+            self.pending.add(event_id, command)
+            self.queue(command)
+        return item_id, played_ms
+
+    def interrupt(
+        self, response_id: str, events: list[Event], audio_end_ms: int | None = None
+    ) -> None:
+        """Tell, once for each response, that it is not to be played any more."""
+        if response_id in self.interrupted:
+            return
+        self.interrupted = (*self.interrupted[1 - REMEMBERED :], response_id)
+        spoken = self.conversation.last_of(response_id)
+        item_id = spoken.id if spoken is not None else ""
+        events.append(
+            Interrupted(response_id=response_id, item_id=item_id, audio_end_ms=audio_end_ms)
+        )
+
+
+def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
+    """A create that its response will echo: `response.created` names no client event (§3.4)."""
+    options: c.JsonObject = {} if command.response is UNSET else command.response
+    metadata: object = options.get("metadata") or c.JsonObject()
+    if c.is_object(metadata) and len(metadata) < MAX_METADATA_PAIRS:
+        options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
+    return c.ResponseCreate(event_id=event_id, response=options)

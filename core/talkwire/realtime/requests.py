@@ -1,0 +1,207 @@
+"""What you ask for: checked, then written into the books, then queued; never half of it.
+
+One function per command that needs more than being sent, in one table. Each raises
+LocalProtocolError for what cannot be obeyed, and has then changed nothing.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+from attrs import evolve
+
+from ..errors import LocalProtocolError
+from . import commands as c
+from .books import Books, labelled
+from .commands import Command, JsonObject
+from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID
+from .state import CallInput
+from .wire import base64_text, encode
+
+
+def send(books: Books, command: Command) -> str:
+    """Send anything on the wire; gives its `event_id`, "" for an append."""
+    name = type(command).__name__
+    require_open(books, name)
+    if isinstance(command, c.InputAudioBufferAppend):
+        _check_audio(books, command.audio)
+        books.frames.append(_encoded(command))
+        return ""
+    event_id = _event_id(books, command, name)
+    sender = _SENDERS.get(type(command), _send_plain)
+    sender(books, evolve(command, event_id=event_id), event_id)
+    return event_id
+
+
+def send_text(books: Books, text: str, role: str, respond: bool) -> str:
+    """Add a message and, with `respond`, ask for an answer; gives the item's `event_id`."""
+    if role not in ("user", "system", "assistant"):
+        raise LocalProtocolError(f"send_text: role {role!r} is not user, system or assistant")
+    require_open(books, "send_text")
+    kind = "output_text" if role == "assistant" else "input_text"
+    item: JsonObject = {
+        "type": "message",
+        "role": role,
+        "content": [{"type": kind, "text": text}],
+    }
+    event_id, create_id = books.new_event_id(), books.new_event_id()
+    _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id)
+    if respond:
+        books.want_response(c.ResponseCreate(), create_id)
+    return event_id
+
+
+def send_function_result(books: Books, call_id: str, output: str, respond: bool) -> str:
+    """Answer a function call, once; gives the item's `event_id`."""
+    require_open(books, "send_function_result")
+    _require_answerable(books, call_id, "send_function_result")
+    item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
+    event_id = books.new_event_id()
+    _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
+    return event_id
+
+
+def append(books: Books, audio: bytes) -> None:
+    """Append audio to the service's input buffer."""
+    require_open(books, "send_audio")
+    _check_audio(books, audio)
+    try:
+        books.frames.append(f'{{"type":"input_audio_buffer.append","audio":{base64_text(audio)}}}')
+    except TypeError as error:
+        raise LocalProtocolError(f"send_audio takes audio as bytes: {error}") from error
+
+
+def _check_audio(books: Books, audio: bytes) -> None:
+    if not books.plane.carries_audio:
+        raise LocalProtocolError(f"no audio passes on the {books.plane.name} plane")
+    if len(audio) > MAX_APPEND // 4 * 3:
+        raise LocalProtocolError(
+            f"{len(audio)} bytes of audio in one append; the limit is {MAX_APPEND} of base64"
+        )
+
+
+def cancel(books: Books) -> str | None:
+    """Stop what is running, or on its way, and what is being played of it."""
+    require_open(books, "cancel")
+    response_id = books.gate.cancel()
+    event_id = None if response_id is None else books.cancel(response_id)
+    if books.playback.playing is not None:
+        send(books, c.OutputAudioBufferClear())
+    books.cut_playing()
+    return event_id
+
+
+# -- checks
+
+
+def require_open(books: Books, call: str) -> None:
+    """Raise unless commands make sense in this phase."""
+    if not books.takes_commands:
+        raise LocalProtocolError(f"{call} is not legal when the session is {books.phase.value}")
+
+
+def _require_answerable(books: Books, call_id: str, call: str) -> None:
+    record = books.calls.get(call_id)
+    beside = record is not None and record.out_of_band
+    if not beside and books.calls.can(call_id, CallInput.ANSWER):
+        return
+    state = "not known" if record is None else record.state.value
+    state = "outside the conversation" if beside else state
+    raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
+
+
+def _event_id(books: Books, command: Command, call: str) -> str:
+    """The event id given, checked, or a new one."""
+    given = command.event_id
+    if given is msgspec.UNSET:
+        return books.new_event_id()
+    if not 0 < len(given) <= MAX_EVENT_ID:
+        raise LocalProtocolError(f"{call}: event_id must have 1 to {MAX_EVENT_ID} characters")
+    if given in books.pending:
+        raise LocalProtocolError(f"{call}: event_id {given!r} is on its way already")
+    return given
+
+
+def _encoded(command: Command) -> str:
+    try:
+        return encode(command)
+    except (TypeError, ValueError, RecursionError) as error:
+        name = type(command).__name__
+        raise LocalProtocolError(f"{name} cannot be written as JSON: {error}") from error
+
+
+# -- one per command
+
+
+def _send_plain(books: Books, command: Command, event_id: str) -> None:
+    frame = _encoded(command)
+    books.pending.add(event_id, command)
+    books.frames.append(frame)
+
+
+def _update(books: Books, command: c.SessionUpdate, event_id: str) -> None:
+    _send_plain(books, command, event_id)
+    books.settings.ask(command.session)
+
+
+def _truncate(books: Books, command: c.ConversationItemTruncate, event_id: str) -> None:
+    received = books.playback.received_ms(command.item_id, command.content_index)
+    if books.plane.carries_audio:
+        if received is None:
+            raise LocalProtocolError(
+                f"ConversationItemTruncate: no audio was received for {command.item_id!r}"
+            )
+        command = evolve(command, audio_end_ms=min(command.audio_end_ms, received))
+    _send_plain(books, command, event_id)
+    books.playback.stop(command.item_id, command.content_index)
+
+
+def _send_item(
+    books: Books, command: c.ConversationItemCreate, event_id: str, respond: bool = False
+) -> None:
+    item = {"id": books.new_item_id(), **command.item}
+    call_id, kind = str(item.get("call_id", "")), item.get("type")
+    if not isinstance(item["id"], str) or not ITEM_ID.fullmatch(item["id"]):
+        raise LocalProtocolError(
+            f"ConversationItemCreate: item id {item['id']!r} is not 1 to 32 of a-z A-Z 0-9 _ -"
+        )
+    if kind == "function_call_output":
+        _require_answerable(books, call_id, "function_call_output")
+    elif kind == "function_call" and not call_id:
+        raise LocalProtocolError("ConversationItemCreate: a function_call needs a call_id")
+    _send_plain(books, evolve(command, item=item), event_id)
+    if kind == "function_call_output":
+        books.calls.answer(call_id, respond=respond)
+        books.follow_up(books.calls[call_id].batch)
+    elif kind == "function_call":
+        books.calls.adopt(call_id, name=str(item.get("name", "")))
+
+
+def _create_response(books: Books, command: c.ResponseCreate, event_id: str) -> None:
+    _encoded(command)
+    command = deepcopy(command)  # it may wait, and what was checked is what shall leave
+    if command.out_of_band:
+        _send_plain(books, labelled(command, event_id), event_id)
+    else:
+        books.want_response(command, event_id)
+
+
+def _cancel_response(books: Books, command: c.ResponseCancel, event_id: str) -> None:
+    _encoded(command)
+    if command.response_id in (msgspec.UNSET, books.gate.active):
+        response_id = books.gate.cancel() if books.gate.active else None
+        if response_id is None:
+            state = books.gate.state.value
+            raise LocalProtocolError(f"ResponseCancel is not legal when the gate is {state}")
+        command = evolve(command, response_id=response_id)
+    _send_plain(books, command, event_id)
+
+
+_SENDERS: dict[type[Any], Callable[..., None]] = {
+    c.SessionUpdate: _update,
+    c.ConversationItemCreate: _send_item,
+    c.ConversationItemTruncate: _truncate,
+    c.ResponseCreate: _create_response,
+    c.ResponseCancel: _cancel_response,
+}
