@@ -15,6 +15,8 @@ class ErrorClass(enum.Enum):
     """The thing was already so; nothing is to be done."""
     OPERATION = "operation"
     """That one command failed."""
+    RETRYABLE = "retryable"
+    """It was too much at once: the same again, after a while."""
     FATAL = "fatal"
     """The session ends and a new one would end the same way."""
     SESSION_OVER = "session over"
@@ -26,6 +28,8 @@ CODES: dict[str, ErrorClass] = {
     "response_cancel_not_active": ErrorClass.BENIGN,
     "input_audio_buffer_commit_empty": ErrorClass.BENIGN,
     "item_truncate_invalid_item_id": ErrorClass.BENIGN,
+    "inference_rate_limit_exceeded": ErrorClass.RETRYABLE,
+    "rate_limit_exceeded": ErrorClass.RETRYABLE,
     "session_expired": ErrorClass.SESSION_OVER,
     "beta_api_shape_disabled": ErrorClass.FATAL,
     "invalid_api_key": ErrorClass.FATAL,

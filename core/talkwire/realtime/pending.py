@@ -8,7 +8,6 @@ from msgspec import UNSET
 
 from . import commands as c
 from . import events as e
-from .commands import JsonObject
 from .events import ErrorDetails, ServerEvent
 from .happenings import CommandSettled, Outcome
 
@@ -51,8 +50,6 @@ class Sent:
     """The function call whose output it carries."""
     out_of_band: bool = False
     """It asks for a response outside the conversation."""
-    patch: JsonObject | None = None
-    """The configuration it asks for."""
 
 
 def _sent(command: c.Command) -> Sent:
@@ -65,8 +62,6 @@ def _sent(command: c.Command) -> Sent:
         sent.out_of_band = command.out_of_band
     elif isinstance(command, c.ResponseCancel):
         sent.about = "" if command.response_id is UNSET else command.response_id
-    elif isinstance(command, c.SessionUpdate):
-        sent.patch = command.session
     elif isinstance(
         command,
         c.ConversationItemRetrieve | c.ConversationItemTruncate | c.ConversationItemDelete,

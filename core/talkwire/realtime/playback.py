@@ -33,7 +33,17 @@ class Playback:
     bytes_per_ms: int = PCM16_BYTES_PER_MS
     playing: str | None = None
     """The response that the service is playing to the user (WebRTC, SIP)."""
+    _played: bool = False
     _parts: dict[str, Part] = field(factory=dict[str, Part])
+
+    @property
+    def spoke(self) -> bool:
+        """Whether any output audio was received or played: from then on the voice is fixed."""
+        return self._played or any(part.received_bytes for part in self._parts.values())
+
+    def play(self, response_id: str) -> None:
+        """The service begins to play a response to the user."""
+        self.playing, self._played = response_id, True
 
     def receive(self, item_id: str, content_index: int, size: int) -> None:
         """More audio of a part came: `size` bytes."""

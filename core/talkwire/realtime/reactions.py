@@ -21,7 +21,7 @@ from .call_claims import (
 )
 from .classify import ErrorClass, blocker, classify
 from .events import ErrorDetails
-from .happenings import Anomaly, Event, Outcome
+from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome
 from .state import PHASES, CallInput, PhaseInput, advance
 from .transcript import WORDS
 
@@ -52,9 +52,12 @@ STEADY = tuple(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHE
 def _configured(
     books: Books, event: e.SessionCreated | e.SessionUpdated, events: list[Event]
 ) -> None:
-    books.settings.confirm(event.session)
-    books.playback.bytes_per_ms = books.settings.output_bytes_per_ms
-    if not books.settings.service_responds:
+    settings, before = books.settings, books.settings.drift
+    settings.confirm(event.session, answers=isinstance(event, e.SessionUpdated))
+    if settings.drift and settings.drift != before:
+        events.append(ConfigurationDrift(paths=tuple(settings.drift)))
+    books.playback.bytes_per_ms = settings.output_bytes_per_ms
+    if not settings.service_responds:
         books.gate.quiet()
 
 
@@ -82,6 +85,13 @@ def _command_failed(books: Books, event_id: str, error: ErrorDetails, events: li
     if sent is not None and books.calls.can(sent.call_id, CallInput.REFUSED):
         books.calls.refused(sent.call_id)
     books.settle([event_id], events, Outcome.FAILED, error)
+    lost = books.settings.refused(event_id)
+    if lost is not None:
+        events.append(
+            ConfigurationLost(
+                event_id=event_id, patch=lost, param=error.param, message=error.message
+            )
+        )
 
 
 # -- responses
@@ -229,7 +239,7 @@ def _input_cleared(books: Books, event: e.InputAudioBufferCleared, events: list[
 
 
 def _playing(books: Books, event: e.OutputAudioBufferStarted, events: list[Event]) -> None:
-    books.playback.playing = event.response_id
+    books.playback.play(event.response_id)
 
 
 def _played(books: Books, event: e.OutputAudioBufferStopped, events: list[Event]) -> None:

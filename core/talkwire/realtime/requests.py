@@ -62,6 +62,19 @@ def send_function_result(books: Books, call_id: str, output: str, respond: bool)
     return event_id
 
 
+def session_update(books: Books, patch: JsonObject) -> str:
+    """Patch the configuration by what is not so already; gives the `event_id`."""
+    require_open(books, "session_update")
+    event_id, settings = books.new_event_id(), books.settings
+    whole = {"type": "realtime", **patch}
+    settings.check(whole, spoke=books.playback.spoke)
+    _encoded(c.SessionUpdate(session=whole))
+    changes = {"type": whole["type"], **settings.difference(whole)}
+    _send_plain(books, c.SessionUpdate(event_id=event_id, session=changes), event_id)
+    settings.ask(whole, changes, event_id)
+    return event_id
+
+
 def append(books: Books, audio: bytes) -> None:
     """Append audio to the service's input buffer."""
     require_open(books, "send_audio")
@@ -141,8 +154,9 @@ def _send_plain(books: Books, command: Command, event_id: str) -> None:
 
 
 def _update(books: Books, command: c.SessionUpdate, event_id: str) -> None:
+    books.settings.check(command.session, spoke=books.playback.spoke)
     _send_plain(books, command, event_id)
-    books.settings.ask(command.session)
+    books.settings.ask(command.session, command.session, event_id)
 
 
 def _truncate(books: Books, command: c.ConversationItemTruncate, event_id: str) -> None:

@@ -188,8 +188,13 @@ class Session:
         return self.send(command, now=now)
 
     def session_update(self, patch: JsonObject, *, now: float) -> str:
-        """Patch the configuration; `type` is filled in. A refusal loses the whole patch."""
-        return self.send(c.SessionUpdate(session={"type": "realtime", **patch}), now=now)
+        """Patch the configuration; `type` is filled in. A refusal loses the whole patch (§3.1).
+
+        What is so already is not sent; when that is everything, an empty patch is, whose answer
+        tells the configuration in force. Raises LocalProtocolError for another model, for another
+        voice after the first output audio, and for other tracing than is on.
+        """
+        return self._ask(now, requests.session_update, patch)
 
     def session_init_data(self) -> list[JsonObject]:
         """Take out what is queued so far as objects: what opens the session, in order.

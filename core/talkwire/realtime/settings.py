@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, TypeGuard
 
 import msgspec
+from attrs import define, field
 from msgspec import Raw
 
 from ..errors import LocalProtocolError
@@ -57,34 +58,23 @@ def inside(settings: JsonObject, *path: str) -> Any:
     return value
 
 
+@define
 class Settings:
     """The two configurations of a session, and what the rules read of the one in force."""
 
-    __slots__ = (
-        "_accepted",
-        "_effective",
-        "_under_way",
-        "desired",
-        "drift",
-        "output_bytes_per_ms",
-        "service_responds",
-        "speech_interrupts",
-    )
-
-    def __init__(self) -> None:
-        self.desired: JsonObject = {}
-        """Everything we asked for, patch upon patch, without the patches that were refused."""
-        self.drift: JsonObject | None = None
-        """What we asked for and is not so: the value in force by its dotted path."""
-        self._accepted = self.desired
-        self._under_way: dict[str, JsonObject] | None = None
-        self._effective: bytes | None = None
-        self.service_responds = True
-        """Whether the service answers a committed turn by itself."""
-        self.speech_interrupts = True
-        """Whether the service stops responding when the user speaks."""
-        self.output_bytes_per_ms = PCM16_BYTES_PER_MS
-        """How many bytes of output audio last one ms."""
+    desired: JsonObject = field(factory=dict[str, Any])
+    """Everything we asked for, patch upon patch, without the patches that were refused."""
+    drift: JsonObject | None = None
+    """What we asked for and is not so: the value in force by its dotted path."""
+    service_responds: bool = True
+    """Whether the service answers a committed turn by itself."""
+    speech_interrupts: bool = True
+    """Whether the service stops responding when the user speaks."""
+    output_bytes_per_ms: int = PCM16_BYTES_PER_MS
+    """How many bytes of output audio last one ms."""
+    _accepted: JsonObject = field(factory=dict[str, Any])
+    _under_way: dict[str, tuple[JsonObject, JsonObject]] | None = None
+    _effective: bytes | None = None
 
     @property
     def effective(self) -> JsonObject:
@@ -114,17 +104,17 @@ class Settings:
     def difference(self, patch: JsonObject) -> JsonObject:
         """What of a patch is not so already and has to be sent; it may be nothing.
 
-        What an update still on its way touches is never taken for being so: it may be refused.
+        What an update still on its way changes is never taken for being so: it may be refused.
         """
         moving: JsonObject = {}
-        for earlier in (self._under_way or {}).values():
+        for _, earlier in (self._under_way or {}).values():
             moving = merged(moving, earlier)
         return _difference(patch, self.effective, moving)
 
-    def ask(self, patch: JsonObject, event_id: str = "") -> None:
-        """A patch is being sent. It must be JSON; a copy is kept."""
-        patch = _OBJECT.decode(msgspec.json.encode(patch))
-        self._under_way = {**(self._under_way or {}), event_id: patch}
+    def ask(self, patch: JsonObject, changes: JsonObject, event_id: str) -> None:
+        """The changes that a patch makes are being sent. Both are JSON; copies are kept."""
+        patch, changes = _copy(patch), _copy(changes)
+        self._under_way = {**(self._under_way or {}), event_id: (patch, changes)}
         self.desired = merged(self.desired, patch)
 
     # -- the service's side
@@ -159,14 +149,18 @@ class Settings:
 
     def _answered(self, event_id: str, *, accepted: bool) -> JsonObject:
         under_way = dict(self._under_way or {})
-        patch = under_way.pop(event_id)
+        patch, _ = under_way.pop(event_id)
         if accepted:
             self._accepted = merged(self._accepted, patch)
         self._under_way = under_way or None
         self.desired = self._accepted
-        for later in under_way.values():
+        for later, _ in under_way.values():
             self.desired = merged(self.desired, later)
         return patch
+
+
+def _copy(patch: JsonObject) -> JsonObject:
+    return _OBJECT.decode(msgspec.json.encode(patch))
 
 
 def _difference(patch: JsonObject, there: JsonObject, moving: JsonObject) -> JsonObject:
