@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from support.drawing import PAGE, explained, page, tables
-from talkwire.realtime.state import CALLS, GATES, PHASES, Call, Gate, Phase, advance
+from talkwire.realtime.state import (
+    APPROVALS,
+    CALLS,
+    GATES,
+    MCP,
+    PHASES,
+    Approval,
+    Call,
+    Gate,
+    Mcp,
+    Phase,
+    advance,
+)
 from talkwire.relay import HOPS, Hop
 
 Golden = dict[str, dict[str, str]]
@@ -115,6 +127,26 @@ CALLS_AS_WRITTEN: Golden = {
     "cut": {"its response ended": "cut"},
 }
 
+MCP_AS_WRITTEN: Golden = {
+    "asked": {
+        "in_progress": "running",
+        "completed, or an item with what was answered": "completed",
+        "failed, or an item with an error": "failed",
+    },
+    "running": {
+        "in_progress": "running",
+        "completed, or an item with what was answered": "completed",
+        "failed, or an item with an error": "failed",
+    },
+    "completed": {"completed, or an item with what was answered": "completed"},
+    "failed": {"failed, or an item with an error": "failed"},
+}
+
+APPROVALS_AS_WRITTEN: Golden = {
+    "asked": {"our answer is sent": "answered"},
+    "answered": {"the service refused the answer": "asked"},
+}
+
 HOPS_AS_WRITTEN: Golden = {
     "waiting": {
         "talkwire.hello": "greeted",
@@ -143,10 +175,12 @@ TABLES: list[tuple[Table, enum.Enum, Golden]] = [
     (PHASES, Phase.CONNECTING, PHASES_AS_WRITTEN),
     (GATES, Gate.IDLE, GATES_AS_WRITTEN),
     (CALLS, Call.ANNOUNCED, CALLS_AS_WRITTEN),
+    (MCP, Mcp.ASKED, MCP_AS_WRITTEN),
+    (APPROVALS, Approval.ASKED, APPROVALS_AS_WRITTEN),
     (HOPS, Hop.WAITING, HOPS_AS_WRITTEN),
 ]
 each = pytest.mark.parametrize(
-    ("table", "first", "golden"), TABLES, ids=["phase", "gate", "call", "hop"]
+    ("table", "first", "golden"), TABLES, ids=["phase", "gate", "call", "mcp", "approval", "hop"]
 )
 
 
