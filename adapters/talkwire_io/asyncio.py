@@ -141,7 +141,7 @@ class Connection:
         await self.flush()
         return event_id
 
-    async def send_audio(self, audio: str) -> None:
+    async def send_audio(self, audio: bytes) -> None:
         """`Session.send_audio`."""
         self.session.send_audio(audio, now=_now())
         await self.flush()

@@ -7,19 +7,29 @@ from .realtime.engine import (
     AudioReceived,
     ConfigurationChanged,
     EngineRequest,
+    FlushRequested,
     InputCleared,
+    McpApprovalGiven,
+    McpCallRequested,
+    McpListRequested,
     PlaybackCleared,
     ResponseRequested,
     ResponseStopped,
     TranscriptionRequested,
 )
 from .realtime.service import Service
+from .realtime.service_outbox import Attachment
 
 __all__ = [
+    "Attachment",
     "AudioReceived",
     "ConfigurationChanged",
     "EngineRequest",
+    "FlushRequested",
     "InputCleared",
+    "McpApprovalGiven",
+    "McpCallRequested",
+    "McpListRequested",
     "PlaybackCleared",
     "ResponseRequested",
     "ResponseStopped",

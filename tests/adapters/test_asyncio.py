@@ -191,7 +191,7 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
             await far.speak()
             update = await call.session_update({"instructions": "Hm."})
             text = await call.send_text("Hello.", role="system", respond=False)
-            await call.send_audio("AAAA" * 1600)
+            await call.send_audio(bytes(4800))
             plain = await call.send(commands.InputAudioBufferCommit())
             sent = [json.loads(each) for each in far.wire.other.sent]
             assert [each["type"] for each in sent] == [
@@ -206,7 +206,7 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
             await call.send_text("Speak.")
             request = await far.reply()
             far.service.message_started(request.response_id, modality="audio", now=clock())
-            far.service.audio(request.response_id, "AAAA" * 1600, 100, now=clock())
+            far.service.audio(request.response_id, bytes(4800), 100, now=clock())
             await far.speak()
             delta = await until(call, events.ResponseOutputAudioDelta)
             truncate = await call.truncate_audio(delta.item_id, 50)
@@ -227,7 +227,7 @@ def test_what_a_player_reports_is_where_an_interrupted_answer_is_cut(reported: b
             await call.send_text("Speak.")
             request = await far.reply()
             far.service.message_started(request.response_id, modality="audio", now=clock())
-            far.service.audio(request.response_id, "AAAA" * 1600, 100, now=clock())
+            far.service.audio(request.response_id, bytes(4800), 100, now=clock())
             await far.speak()
             delta = await until(call, events.ResponseOutputAudioDelta)
             if reported:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -163,10 +162,5 @@ def test_appended_audio_is_heard_in_every_format(kind: str) -> None:
     ear = listening()
     heard: list[Heard] = []
     for sound in (tone(500, format.rate), quiet(500, format.rate)):
-        audio = base64.b64encode(format.encode(sound)).decode()
-        heard += ear.hear_base64(audio, format)
+        heard += ear.hear_wire(format.encode(sound), format)
     assert [type(each) for each in heard] == [Started, Stopped]
-
-
-def test_what_is_not_base64_is_no_sound() -> None:
-    assert listening().hear_base64("abc", PCM) == []

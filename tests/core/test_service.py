@@ -1,6 +1,7 @@
 """The service as a whole: its doors, its laws, and how it compares with recorded sessions."""
 
 import json
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -281,7 +282,7 @@ def engine_moves(service: Service, at: str) -> dict[str, Callable[[], list[Engin
         "start": lambda: service.message_started(at, modality="audio", now=0),
         "write": lambda: service.message_started(at, modality="text", now=0),
         "text": lambda: service.text(at, "word ", now=0),
-        "audio": lambda: service.audio(at, "AAAA", 100, now=0),
+        "audio": lambda: service.audio(at, b"\0\0", 100, now=0),
         "finish": lambda: service.message_done(at, now=0),
         "call": lambda: service.function_call(at, "f", "{}", now=0),
         "done": lambda: service.response_done(at, now=0),
@@ -410,9 +411,9 @@ def engine_of(service: Service, frames: list[Frame]) -> Any:
             case "response.output_text.delta" | "response.output_audio_transcript.delta":
                 service.text(response_id, frame["delta"], now=0)
             case "response.output_audio.delta":
-                service.audio(response_id, frame["delta"], 100, now=0)
+                service.audio(response_id, b64decode(frame["delta"]), 100, now=0)
             case "output_audio_buffer.started":
-                service.audio(response_id, "", 100, now=0)
+                service.audio(response_id, b"", 100, now=0)
             case "response.content_part.done":
                 service.message_done(response_id, now=0)
             case "response.function_call_arguments.done":

@@ -41,7 +41,7 @@ def test_audio_is_passed_on_and_not_acknowledged_1_3() -> None:
 
     requests = line.send("input_audio_buffer.append", audio=silence(480))
 
-    assert requests == [AudioReceived(audio=silence(480))]
+    assert requests == [AudioReceived(audio=bytes(480))]
     assert line.frames() == []
 
 
@@ -56,7 +56,9 @@ def test_an_append_has_a_limit_of_15_mib_3_10() -> None:
     line = Line()
     most = "A" * (15 * 1024 * 1024)
 
-    assert line.send("input_audio_buffer.append", audio=most) == [AudioReceived(audio=most)]
+    assert line.send("input_audio_buffer.append", audio=most) == [
+        AudioReceived(audio=bytes(len(most) // 4 * 3))
+    ]
     error = line.refused("input_audio_buffer.append", audio=most + "AAAA")
 
     assert (error["code"], error["param"]) == ("string_above_max_length", "audio")
@@ -506,7 +508,7 @@ def test_clearing_does_not_end_a_response_and_what_it_says_next_is_played_3_6() 
     line.frames()
 
     clear(line, 200)
-    line.service.audio(response_id, "", 100, now=0)
+    line.service.audio(response_id, b"", 100, now=0)
 
     assert line.types() == [
         "output_audio_buffer.cleared",

@@ -334,7 +334,7 @@ def test_a_message_deleted_while_it_is_said_is_not_heard_of_in_the_conversation_
     line.frames()
     line.add(**said("Mine now", id=item_id))
 
-    line.service.audio(response_id, "AAAA", 100, now=0)
+    line.service.audio(response_id, b"\0\0", 100, now=0)
     line.service.message_done(response_id, now=0)
 
     types = line.types()

@@ -630,7 +630,7 @@ def moves(line: Line, response_id: str) -> dict[str, Any]:
     return {
         "message_started": lambda: service.message_started(response_id, modality="text", now=0),
         "text": lambda: service.text(response_id, "x", now=0),
-        "audio": lambda: service.audio(response_id, "AAAA", 10, now=0),
+        "audio": lambda: service.audio(response_id, b"\0\0", 10, now=0),
         "message_done": lambda: service.message_done(response_id, now=0),
         "function_call": lambda: service.function_call(response_id, "f", "{}", now=0),
         "response_done": lambda: service.response_done(response_id, now=0),
@@ -714,7 +714,7 @@ def test_audio_of_a_negative_length_is_a_mistake() -> None:
     line.frames()
 
     with pytest.raises(LocalProtocolError, match="-1 ms"):
-        line.service.audio(response_id, "AAAA", -1, now=0)
+        line.service.audio(response_id, b"\0\0", -1, now=0)
 
     assert line.frames() == []
 

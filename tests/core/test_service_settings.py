@@ -211,7 +211,6 @@ ACCEPTED: list[dict[str, Any]] = [
     {"tool_choice": "required"},
     {"tool_choice": {"type": "function", "name": "get_weather"}},
     {"tool_choice": {"type": "mcp", "server_label": "docs"}},
-    {"tools": [{"type": "mcp", "server_label": "docs", "server_url": "https://example.com"}]},
     {"parallel_tool_calls": False},
     {"reasoning": {"effort": "low"}},
     {"prompt": {"id": "pmpt_1"}},
@@ -320,7 +319,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"tools": [{**TOOL, "parameters": "{}"}]}, "invalid_type", "session.tools[0].parameters"),
     ({"model": "another"}, "invalid_value", "session.model"),
-    ({"type": "transcription"}, "invalid_value", "session.type"),
+    ({"type": "transcription"}, "invalid_parameter", "session.type"),
+    ({"type": "translation"}, "invalid_value", "session.type"),
     ({"type": "conversation"}, "invalid_value", "session.type"),
 ]
 

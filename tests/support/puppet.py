@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from attrs import define, field
 
 from support.pair import Pair
@@ -17,7 +15,7 @@ from talkwire.realtime.engine import (
     TranscriptionRequested,
 )
 
-CHUNK = base64.b64encode(bytes(100 * 48)).decode()  # 100 ms
+CHUNK = bytes(100 * 48)  # 100 ms
 
 
 @define

@@ -85,7 +85,7 @@ class Line:
         self.service.message_started(response_id, modality="audio", now=0.0)
         self.service.text(response_id, words, now=0.0)
         for duration_ms in durations_ms:
-            self.service.audio(response_id, "AAAA", duration_ms, now=0.0)
+            self.service.audio(response_id, b"\0\0\0", duration_ms, now=0.0)
 
     def spoken(self, response_id: str, words: str, *durations_ms: int) -> str:
         """The engine speaks a whole message; gives its item's id."""

@@ -20,6 +20,7 @@ from talkwire.realtime.engine import (
     ConfigurationChanged,
     EngineRequest,
     InputCleared,
+    McpListRequested,
     PlaybackCleared,
     ResponseRequested,
     ResponseStopped,
@@ -159,7 +160,7 @@ class Conductor:
             case AudioReceived(audio=audio):
                 if self._ear is not None:
                     format = WireFormat(self._input["format"])
-                    self._sounds.put_nowait(partial(self._ear.hear_base64, audio, format))
+                    self._sounds.put_nowait(partial(self._ear.hear_wire, audio, format))
             case InputCleared():
                 if self._ear is not None:
                     self._sounds.put_nowait(self._ear.clear)
@@ -172,6 +173,10 @@ class Conductor:
             case PlaybackCleared(response_id=response_id):
                 if self._outlet is not None:
                     self._outlet.clear(response_id)
+            case McpListRequested(item_id=item_id):
+                self._move(self.service.mcp_listed(item_id, None, now=_now()))
+            case _:  # about calls of remote servers, which cannot be reached from here
+                pass
 
     def _configure(self) -> None:
         if self._ear is not None:

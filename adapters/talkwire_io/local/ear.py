@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,13 +77,9 @@ class Ear:
         """Take frames of an incoming track, in order."""
         return self._hear(b"".join(map(self._to_16k.feed_frame, frames)))
 
-    def hear_base64(self, audio: str, format: WireFormat) -> list[Heard]:
-        """Take audio as the client appended it; what is not base64 is no sound."""
-        try:
-            pcm = format.decode(base64.b64decode(audio))
-        except (binascii.Error, ValueError):
-            return []
-        return self._hear(self._to_16k.feed(pcm, format.rate))
+    def hear_wire(self, audio: bytes, format: WireFormat) -> list[Heard]:
+        """Take audio as the client appended it."""
+        return self._hear(self._to_16k.feed(format.decode(audio), format.rate))
 
     def take(self, item_id: str) -> list[Heard]:
         """Hand over all that was heard since the last turn, as the audio of `item_id`."""

@@ -14,8 +14,8 @@ class Piece:
     duration_ms: int
     pcm: bytes = attrs.field(default=b"", repr=False)
     """What a track plays; empty on a websocket."""
-    audio: str = attrs.field(default="", repr=False)
-    """Base64 for `output_audio.delta`; empty on WebRTC, where sound travels in the track."""
+    audio: bytes = attrs.field(default=b"", repr=False)
+    """For `output_audio.delta`, in its format; empty on WebRTC: sound travels in the track."""
 
 
 class Outlet(Protocol):

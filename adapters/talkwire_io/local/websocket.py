@@ -1,9 +1,8 @@
-"""The service's end of a plain websocket: frames both ways, and audio in them as base64."""
+"""The service's end of a plain websocket: frames both ways, and audio in them."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable
 
 from talkwire_io.local.conductor import Conductor
@@ -53,10 +52,7 @@ class Line:
         data = format.encode(resample(pcm, rate, format.rate))
         size = _PIECE_MS * format.bytes_per_ms
         return [
-            Piece(
-                duration_ms=len(part) // format.bytes_per_ms,
-                audio=base64.b64encode(part).decode(),
-            )
+            Piece(duration_ms=len(part) // format.bytes_per_ms, audio=part)
             for part in (data[start : start + size] for start in range(0, len(data), size))
         ]
 

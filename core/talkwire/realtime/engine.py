@@ -21,9 +21,9 @@ class ConfigurationChanged(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class AudioReceived(Value):
-    """The client appended base64 audio in the session's input format (websocket)."""
+    """The client appended audio in the session's input format (websocket)."""
 
-    audio: str
+    audio: bytes
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -33,7 +33,10 @@ class InputCleared(Value):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class TranscriptionRequested(Value):
-    """A user item was committed; tell what was said in it, or that it cannot be known."""
+    """A user item was committed; tell what was said in it, or that it cannot be known.
+
+    Words may be told before (`transcript_delta`), under `Service.speech_item`.
+    """
 
     item_id: str
 
@@ -65,6 +68,45 @@ class PlaybackCleared(Value):
     response_id: str
 
 
+@frozen(kw_only=True, eq=False, repr=False)
+class McpListRequested(Value):
+    """Ask a remote server for its tools, and tell with `mcp_listed` (§3.8).
+
+    `server` is the tool setting that names it, with its URL and authorization.
+    """
+
+    item_id: str
+    server: JsonObject
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class McpCallRequested(Value):
+    """Have a remote tool run, and tell with `mcp_call_done` or `mcp_call_failed`."""
+
+    response_id: str
+    item_id: str
+    server: JsonObject
+    name: str
+    arguments: str
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class McpApprovalGiven(Value):
+    """The user decided about a call; one that was approved may be made in a response to come."""
+
+    approval_request_id: str
+    approve: bool
+    reason: str | None
+    server_label: str
+    name: str
+    arguments: str
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class FlushRequested(Value):
+    """Translate what is left and end with `translation_done`: the client closes the session."""
+
+
 EngineRequest = (
     ConfigurationChanged
     | AudioReceived
@@ -73,4 +115,8 @@ EngineRequest = (
     | ResponseRequested
     | ResponseStopped
     | PlaybackCleared
+    | McpListRequested
+    | McpCallRequested
+    | McpApprovalGiven
+    | FlushRequested
 )

@@ -1,4 +1,4 @@
-"""What a service does with each of the eleven client events: check, then change, then say.
+"""What a service does with each client event: check, then change, then say.
 
 A handler raises `RefusedError` before anything changed; the service turns that into an `error`.
 """
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from attrs import define
 from msgspec import UNSET, UnsetType
 
 from .commands import (
@@ -26,74 +25,43 @@ from .commands import (
 )
 from .engine import AudioReceived, ConfigurationChanged, EngineRequest, InputCleared
 from .limits import MAX_APPEND
+from .service_books import Books
 from .service_checks import RefusedError, refuse_depth
-from .service_conversation import Conversation
-from .service_floor import Floor
-from .service_input import InputBuffer
-from .service_items import audio_bytes, audio_ticks, checked_item, referenced, wire_item
-from .service_outbox import Outbox
-from .service_settings import default_session, response_options, started_session, updated_session
+from .service_items import audio_ticks, checked_item, referenced, wire_item
+from .service_schema import response_options
+from .service_settings import check_voice, updated_session
+from .translation import TranslationInputAudioBufferAppend, TranslationSessionClose
 
 _Input = Callable[[Callable[[str], str]], JsonObject]
-
-
-@define
-class Books:
-    """All a service knows."""
-
-    outbox: Outbox
-    session: JsonObject
-    conversation: Conversation
-    input: InputBuffer
-    floor: Floor
-
-    def fresh(self, kind: str) -> str:
-        """A new id that no client has given to anything."""
-        made = self.outbox.ids(kind)
-        while made in self.conversation:
-            made = self.outbox.ids(kind)
-        return made
-
-
-def open_books(
-    *, plays: bool, settings: JsonObject, ids: Callable[[str], str], expires_at: int
-) -> Books:
-    """The books of a new session, its `session.created` queued. Raises `RefusedError`."""
-    outbox = Outbox(ids)
-    defaults = default_session(session_id=ids("sess"), expires_at=expires_at)
-    session = started_session(defaults, settings)
-    conversation = Conversation(ids("conv"), outbox)
-    outbox.say("session.created", session=session)
-    return Books(
-        outbox=outbox,
-        session=session,
-        conversation=conversation,
-        input=InputBuffer(outbox, conversation),
-        floor=Floor(outbox, conversation, plays),
-    )
 
 
 def _update_session(books: Books, command: SessionUpdate) -> list[EngineRequest]:
     refuse_depth(command.session, "session")
     books.session = updated_session(books.session, command.session, spoke=books.floor.spoke)
-    if books.session["audio"]["input"]["turn_detection"] is None:
+    if books.detection is None:
         books.input.forget_speech()
     books.outbox.say("session.updated", session=books.session)
-    return [ConfigurationChanged(session=books.session)]
+    requests: list[EngineRequest] = [ConfigurationChanged(session=books.session)]
+    return requests + books.mcp.list_tools(books.session.get("tools", []))
+
+
+def _check_length(audio: bytes) -> None:
+    """The limit is one of the wire, where audio is base64 (§3.10)."""
+    if (len(audio) + 2) // 3 * 4 > MAX_APPEND:
+        message = f"Invalid 'audio': string too long. Expected at most {MAX_APPEND} characters."
+        raise RefusedError("string_above_max_length", message, "audio")
 
 
 def _append(books: Books, command: InputAudioBufferAppend) -> list[EngineRequest]:
-    if len(command.audio) > MAX_APPEND:
-        message = f"Invalid 'audio': string too long. Expected at most {MAX_APPEND} characters."
-        raise RefusedError("string_above_max_length", message, "audio")
-    size = audio_bytes(command.audio, "audio")
-    books.input.add(audio_ticks(size, books.session["audio"]["input"]["format"]))
+    _check_length(command.audio)
+    audio_format = books.session["audio"]["input"]["format"]
+    books.input.add(audio_ticks(len(command.audio), audio_format))
     return [AudioReceived(audio=command.audio)]
 
 
 def _commit(books: Books, command: InputAudioBufferCommit) -> list[EngineRequest]:
     books.input.check_commit()
-    return books.input.commit(books.fresh("item"))
+    return books.input.commit(books.conversation.fresh("item"))
 
 
 def _clear_input(books: Books, command: InputAudioBufferClear) -> list[EngineRequest]:
@@ -114,10 +82,13 @@ def _create_item(books: Books, command: ConversationItemCreate) -> list[EngineRe
     place = books.conversation.place(_given(command.previous_item_id))
     given = checked_item(command.item, "item")
     books.conversation.check_new(given, *books.input.reserved)
-    item = wire_item(given, books.fresh)
+    is_answer = given["type"] == "mcp_approval_response"
+    if is_answer:
+        books.mcp.check_answer(given)
+    item = wire_item(given, books.conversation.fresh)
     books.conversation.add(item, place)
     books.conversation.finish(item, item)
-    return []
+    return [books.mcp.answer(item)] if is_answer else []
 
 
 def _retrieve_item(books: Books, command: ConversationItemRetrieve) -> list[EngineRequest]:
@@ -153,7 +124,8 @@ def _delete_item(books: Books, command: ConversationItemDelete) -> list[EngineRe
         command.item_id, verb="deleting item", code="item_delete_invalid_item_id"
     )
     books.conversation.remove(command.item_id)
-    books.input.forget_words(command.item_id)
+    for book in (books.input, books.mcp, books.floor):
+        book.forget(command.item_id)
     books.outbox.say("conversation.item.deleted", item_id=command.item_id)
     return []
 
@@ -162,11 +134,16 @@ def _create_response(books: Books, command: ResponseCreate) -> list[EngineReques
     given = {} if command.response is UNSET else command.response
     refuse_depth(given, "response")
     options = response_options(given, conversation_id=books.conversation.id)
+    voice = books.session["audio"]["output"]["voice"]
+    if options.get("audio", {}).get("output", {}).get("voice", voice) != voice:
+        check_voice("response.audio.output.voice", spoke=books.floor.spoke)
     given_items = _input_items(books, options["input"]) if "input" in options else None
     if not command.out_of_band:
         books.floor.ask()
-    items = None if given_items is None else tuple(item(books.fresh) for item in given_items)
-    return [books.floor.open(books.session, options, items)]
+    fresh = books.conversation.fresh
+    items = None if given_items is None else tuple(item(fresh) for item in given_items)
+    requests = books.mcp.list_tools(options.get("tools", []))
+    return requests + books.floor.open(books.session, options, items)
 
 
 def _input_items(books: Books, given: list[JsonObject]) -> list[_Input]:
@@ -192,6 +169,15 @@ def _given(value: str | UnsetType | None) -> str | None:
     return None if value is UNSET else value
 
 
+def _append_speech(books: Books, command: TranslationInputAudioBufferAppend) -> list[EngineRequest]:
+    _check_length(command.audio)
+    return books.translation.append(command.audio)
+
+
+def _close_session(books: Books, command: TranslationSessionClose) -> list[EngineRequest]:
+    return books.translation.close()
+
+
 HANDLERS: dict[str, Callable[[Books, Any], list[EngineRequest]]] = {
     "session.update": _update_session,
     "input_audio_buffer.append": _append,
@@ -204,4 +190,7 @@ HANDLERS: dict[str, Callable[[Books, Any], list[EngineRequest]]] = {
     "conversation.item.delete": _delete_item,
     "response.create": _create_response,
     "response.cancel": _cancel_response,
+    "session.input_audio_buffer.append": _append_speech,
+    "session.close": _close_session,
 }
+"""By type; which of them there are in a session, its kind says (`kind.VOCABULARIES`)."""

@@ -27,6 +27,8 @@ class Conversation:
     _calls: dict[str, Call] = field(factory=dict[str, Call])
     produced: dict[str, int] = field(factory=dict[str, int])
     """By item, the ms of audio that the model produced and that were not cut off."""
+    heard: dict[str, int] = field(factory=dict[str, int])
+    """By item, the ms of audio that the user said in it."""
     _cut: set[str] = field(factory=set[str])
 
     @property
@@ -37,6 +39,13 @@ class Conversation:
     def __contains__(self, any_id: str) -> bool:
         """Whether an item or a call has this id."""
         return any_id in self._items or any_id in self._calls
+
+    def fresh(self, kind: str) -> str:
+        """A new id that no client has given to anything."""
+        made = self._outbox.ids(kind)
+        while made in self:
+            made = self._outbox.ids(kind)
+        return made
 
     def get(self, item_id: str, *, verb: str, code: str, param: str = "item_id") -> JsonObject:
         """An item, or `RefusedError` with the words of what was tried."""
@@ -124,6 +133,7 @@ class Conversation:
         item = self._items.pop(item_id)
         self._order.remove(item_id)
         self.produced.pop(item_id, None)
+        self.heard.pop(item_id, None)
         self._cut.discard(item_id)
         if item["type"] == "function_call":
             self._calls.pop(item["call_id"])

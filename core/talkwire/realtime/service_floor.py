@@ -4,18 +4,31 @@ The gate is moved by the rows of `state.GATES` only. A service answers at once, 
 which a client waits are passed through within one call.
 """
 
+from typing import Any
+
 from attrs import define, field
 
 from .commands import JsonObject
 from .engine import EngineRequest, PlaybackCleared, ResponseRequested, ResponseStopped
 from .service_checks import RefusedError
+from .service_context import Context
 from .service_conversation import Conversation
+from .service_limits import RateLimits
 from .service_outbox import Outbox
 from .service_response import Message, Response, new_response
 from .state import GATES, Gate, GateInput, advance
 
 TURN_DETECTED: JsonObject = {"type": "cancelled", "reason": "turn_detected"}
 CLIENT_CANCELLED: JsonObject = {"type": "cancelled", "reason": "client_cancelled"}
+_TOO_LONG: JsonObject = {
+    "type": "failed",
+    "error": {
+        "type": "invalid_request_error",
+        "code": "context_length_exceeded",
+        "message": "The conversation is longer than the model's context, and truncation is "
+        "disabled.",
+    },
+}
 
 
 @define
@@ -24,14 +37,21 @@ class Floor:
 
     _outbox: Outbox
     _conversation: Conversation
+    _context: Context
+    _limits: RateLimits
     plays: bool
     """Whether the service plays the audio itself (WebRTC), instead of sending it."""
+    now: float
+    """When the input that is being handled came (s)."""
     running: dict[str, Response] = field(factory=dict[str, Response])
     active: str | None = None
     spoke: bool = False
     """Whether the session has produced audio: its voice is fixed from then on."""
     heard_ms: int | None = None
     """How much of what is playing now was heard, as last told; None when that is not known."""
+    quiet_since: float | None = None
+    """When the last response had been heard to its end; None while the user is not awaited."""
+    _spoken_until: float = 0.0
     _gate: Gate = Gate.IDLE
     _audible: dict[str, dict[str, int]] = field(factory=dict[str, dict[str, int]])
 
@@ -52,10 +72,10 @@ class Floor:
 
     def open(
         self, session: JsonObject, options: JsonObject, items: tuple[JsonObject, ...] | None
-    ) -> EngineRequest:
+    ) -> list[EngineRequest]:
         """Begin a response that the gate let in, or one outside the conversation.
 
-        `items` is its input, None the whole default conversation.
+        `items` is its input, None the default conversation as far as the model can take it.
         """
         response_id = self._outbox.ids("resp")
         out_of_band = options.get("conversation") == "none"
@@ -65,13 +85,23 @@ class Floor:
             session=session,
             options=options,
         )
-        response = Response(shown, self._outbox, self._conversation)
+        settings = {**session, **options}
+        response = Response(shown, settings["tools"], self._outbox, self._conversation)
         self.running[response_id] = response
         if not out_of_band:
             self.active = response_id
+            self.quiet_since = None
         self._outbox.say("response.created", response=shown)
-        seen = _seen(self._conversation.items) if items is None else items
-        return _request(shown, {**session, **options}, seen)
+        seen = self._seen(session["truncation"]) if items is None else items
+        if seen is None:
+            self.finish(response, "failed", _TOO_LONG)
+            return []
+        return [_request(shown, settings, seen)]
+
+    def _seen(self, truncation: Any) -> tuple[JsonObject, ...] | None:
+        said = [i for i in self._conversation.items if i.get("status") != "in_progress"]
+        lengths_ms = {**self._conversation.heard, **self._conversation.produced}
+        return self._context.fit(said, lengths_ms, truncation)
 
     def answer_turn(self, session: JsonObject) -> list[EngineRequest]:
         """Respond to a committed turn by itself; not while another response is active (§1.6)."""
@@ -79,13 +109,14 @@ class Floor:
         if self._gate is not Gate.SERVER_EXPECTED:
             return []
         self._move(GateInput.CREATED)
-        return [self.open(session, {}, None)]
+        return self.open(session, {}, None)
 
-    def say_audio(self, response: Response, message: Message, audio: str, ms: int) -> None:
+    def say_audio(self, response: Response, message: Message, audio: bytes, ms: int) -> None:
         """Send or play audio of an open message, and count it."""
         self.spoke = True
         self._conversation.hear(message.item, ms)
         if not self.plays:
+            self._spoken_until = max(self.now, self._spoken_until) + ms / 1000
             response.say_audio(message, audio)
             return
         if response.id not in self._audible:
@@ -107,6 +138,15 @@ class Floor:
         if response.id == self.active:
             self._move(GateInput.DONE)
             self.active = None
+            self._fall_quiet()
+        tokens = (usage or {}).get("total_tokens")
+        if left := self._limits.spend(tokens if isinstance(tokens, int) else 0, self.now):
+            self._outbox.say("rate_limits.updated", rate_limits=left)
+
+    def _fall_quiet(self) -> None:
+        """If nobody is heard any more, from now on or soon, the user is awaited (§1.6)."""
+        if self.active is None and not self._audible:
+            self.quiet_since = max(self.now, self._spoken_until)
 
     def cancel(self, response_id: str | None) -> list[EngineRequest]:
         """Stop a response for the client; without an id the active one (§3.5)."""
@@ -115,6 +155,7 @@ class Floor:
         response = self.running.get((self.active or "") if response_id is None else response_id)
         if response is None:
             raise _not_active()
+        self._spoken_until = self.now  # whoever cancels stops listening
         return self._stop(response, CLIENT_CANCELLED)
 
     def _stop(self, response: Response, details: JsonObject) -> list[EngineRequest]:
@@ -138,6 +179,8 @@ class Floor:
             self.heard_ms = 0  # what is queued behind it was not heard at all
             requests.append(PlaybackCleared(response_id=response_id))
         self._audible.clear()
+        if requests:
+            self._fall_quiet()
         return requests
 
     def _cut(self, items: dict[str, int]) -> None:
@@ -157,6 +200,7 @@ class Floor:
         """A response was played to its end."""
         if self._audible.pop(response_id, None) is not None:
             self._outbox.say("output_audio_buffer.stopped", response_id=response_id)
+            self._fall_quiet()
 
     def close(self) -> list[EngineRequest]:
         """The client is gone: stop everything, say nothing."""
@@ -164,8 +208,12 @@ class Floor:
         requests += [PlaybackCleared(response_id=r) for r in self._audible]
         self.running.clear()
         self._audible.clear()
-        self.active = None
+        self.active = self.quiet_since = None
         return requests
+
+    def forget(self, item_id: str) -> None:
+        """An item was deleted; its id may be used anew."""
+        self._context.forget(item_id)
 
 
 def _not_active() -> RefusedError:
@@ -184,7 +232,3 @@ def _request(
         tool_choice=settings["tool_choice"],
         output_modality=shown["output_modalities"][0],
     )
-
-
-def _seen(items: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
-    return tuple(item for item in items if item.get("status") != "in_progress")

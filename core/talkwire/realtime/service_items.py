@@ -1,7 +1,7 @@
 """Items as a client may create them (§1.4): checked, and put into the shape of the GA wire.
 
 There `object` is absent, a message's status is there even if the client gave none, and audio is
-counted, never kept. MCP items come from the service alone, so a client cannot create one.
+counted, never kept. Of MCP's items a client gives only its answer to an approval request.
 """
 
 import binascii
@@ -13,6 +13,7 @@ from .service_checks import (
     Check,
     RefusedError,
     by_field,
+    flag,
     list_of,
     name_up_to,
     nullable,
@@ -78,6 +79,18 @@ _ROLES = {
     "assistant": _message({"phase": nullable(text)}, output_text=_OUTPUT_TEXT),
 }
 _CALL_ID = name_up_to(32)
+_APPROVAL = object_of(
+    {
+        "id": name_up_to(32),
+        "object": one_of("realtime.item"),
+        "type": text,
+        "approval_request_id": text,
+        "approve": flag,
+        "reason": nullable(text),
+    },
+    "approval_request_id",
+    "approve",
+)
 _ITEM = by_field(
     "type",
     {
@@ -88,6 +101,7 @@ _ITEM = by_field(
         "function_call_output": object_of(
             {**_HEAD, "call_id": _CALL_ID, "output": text}, "call_id", "output"
         ),
+        "mcp_approval_response": _APPROVAL,
     },
 )
 _REFERENCE = object_of({"type": text, "id": text}, "id")
@@ -127,14 +141,15 @@ def _shown_call(head: JsonObject, given: JsonObject, fresh: Callable[[str], str]
     }
 
 
-def _shown_output(head: JsonObject, given: JsonObject, fresh: Callable[[str], str]) -> JsonObject:
+def _as_given(head: JsonObject, given: JsonObject, fresh: Callable[[str], str]) -> JsonObject:
     return {**head, **given}
 
 
 _SHOWN = {
     "message": _shown_message,
     "function_call": _shown_call,
-    "function_call_output": _shown_output,
+    "function_call_output": _as_given,
+    "mcp_approval_response": _as_given,
 }
 
 

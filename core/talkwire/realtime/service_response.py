@@ -28,6 +28,9 @@ _MODALITIES = {
 }
 
 
+_CUT = {"type": "tool_execution_error", "message": "The response ended before the tool did."}
+
+
 @define
 class Message:
     """The message a response is saying just now."""
@@ -38,14 +41,26 @@ class Message:
     words: list[str] = field(factory=list[str])
 
 
+@frozen
+class McpCall:
+    """A call of a remote tool that is still running."""
+
+    output_index: int
+    item: JsonObject
+    arguments: str
+
+
 @define
 class Response:
     """A running response: what it has put out so far and the message that is open."""
 
     shown: JsonObject
+    tools: list[JsonObject]
     outbox: Outbox
     conversation: Conversation
     message: Message | None = None
+    mcp_calls: dict[str, McpCall] = field(factory=dict[str, McpCall])
+    """By item, the MCP calls that are still running."""
     _output: dict[int, JsonObject] = field(factory=dict[int, JsonObject])
     _started: int = 0
 
@@ -107,8 +122,8 @@ class Response:
         message.words.append(delta)
         self._say_of(message, f"{message.modality.event}.delta", delta=delta)
 
-    def say_audio(self, message: Message, audio: str) -> None:
-        """Put out more base64 audio (websocket)."""
+    def say_audio(self, message: Message, audio: bytes) -> None:
+        """Put out more audio (websocket)."""
         self._say_of(message, "response.output_audio.delta", delta=audio)
 
     def finish_message(self, message: Message, status: str) -> None:
@@ -141,10 +156,39 @@ class Response:
         self.outbox.say(f"{event}.done", **about, call_id=call_id, name=name, arguments=arguments)
         self._finish(output_index, item, {**item, "status": "completed", "arguments": arguments})
 
+    def ask_approval(self, item: JsonObject) -> None:
+        """Put out a `mcp_approval_request`; the response goes on without what it asks for."""
+        self._finish(self._start(item), item, item)
+
+    def start_mcp_call(self, item: JsonObject) -> None:
+        """Put out an `mcp_call` whose tool begins to run (§3.8)."""
+        arguments = item["arguments"]
+        started = {**item, "arguments": ""}
+        output_index = self._start(started)
+        event = "response.mcp_call_arguments"
+        if arguments:
+            self._say(f"{event}.delta", output_index, item_id=item["id"], delta=arguments)
+        self._say(f"{event}.done", output_index, item_id=item["id"], arguments=arguments)
+        self._say_progress("in_progress", item["id"], output_index)
+        self.mcp_calls[item["id"]] = McpCall(output_index, started, arguments)
+
+    def finish_mcp_call(self, item_id: str, what: str, **result: Any) -> None:
+        """End a running call, "completed" with its `output` or "failed" with its `error`."""
+        call = self.mcp_calls.pop(item_id)
+        self._say_progress(what, item_id, call.output_index)
+        whole = {**call.item, "arguments": call.arguments, **result}
+        self._finish(call.output_index, call.item, whole)
+
+    def _say_progress(self, what: str, item_id: str, output_index: int) -> None:
+        # These frames are the only ones of a response's that do not name it (§1.2).
+        self.outbox.say(f"response.mcp_call.{what}", item_id=item_id, output_index=output_index)
+
     def finish(self, status: str, details: JsonObject | None, usage: JsonObject | None) -> None:
         """Say `response.done`; a message that is still open was cut."""
         if self.message is not None:
             self.finish_message(self.message, "incomplete")
+        for item_id in tuple(self.mcp_calls):
+            self.finish_mcp_call(item_id, "failed", error=_CUT)
         output = [self._output[index] for index in sorted(self._output)]
         self.shown = {
             **self.shown,

@@ -8,7 +8,7 @@ the slow path. Nothing here raises for what the network sent (law 4).
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
 import msgspec
@@ -73,7 +73,6 @@ if pybase64 is not None:
 
 EVENT_TYPES = frozenset(_EVENTS)
 COMMAND_TYPES = frozenset(_COMMANDS)
-_SUPPORTED = ", ".join(f"'{kind}'" for kind in sorted(_COMMANDS))
 
 
 class _Peek(msgspec.Struct):
@@ -190,8 +189,20 @@ def base64_text(audio: bytes) -> str:
     return msgspec.json.encode(audio).decode()
 
 
-def decode_command(frame: str | bytes) -> Command | InvalidCommand:
-    """Read one client frame, as a service does. Never raises."""
+CommandTable = Mapping[str, Callable[[str], Any]]
+"""By type, how a client event is read."""
+
+
+def command_table(classes: Iterable[type[Any]]) -> CommandTable:
+    """The client events that a service knows, for `decode_command`."""
+    return {wire_type(cls): msgspec.json.Decoder(cls).decode for cls in classes}
+
+
+def decode_command(frame: str | bytes, known: CommandTable = _COMMANDS) -> Any:
+    """Read one client frame, as a service does that knows these; an `InvalidCommand` if it cannot.
+
+    Never raises.
+    """
     try:
         text = plain_text(frame)
         raw = _object(text)
@@ -207,17 +218,17 @@ def decode_command(frame: str | bytes) -> Command | InvalidCommand:
             param="type",
             message="Missing required parameter: 'type'.",
         )
-    decode = _COMMANDS.get(kind)
+    decode = known.get(kind)
     if decode is None:
+        supported = ", ".join(f"'{name}'" for name in sorted(known))
         return InvalidCommand(
             event_id=event_id,
             code="invalid_value",
             param="type",
-            message=f"Invalid value: '{kind}'. Supported values are: {_SUPPORTED}.",
+            message=f"Invalid value: '{kind}'. Supported values are: {supported}.",
         )
     try:
-        command: Command = decode(text)
-        return command
+        return decode(text)
     except _UNREADABLE as error:
         return _refusal(event_id, error)
 
@@ -236,6 +247,9 @@ def _refusal(event_id: str | None, error: Exception) -> InvalidCommand:
             event_id=event_id, code="missing_required_parameter", param=param, message=message
         )
     param = _place(words).strip(".")
+    if words.startswith("Invalid base64"):
+        message = f"Invalid '{param}'. Expected base64-encoded audio bytes, but got others."
+        return InvalidCommand(event_id=event_id, code="invalid_value", param=param, message=message)
     message = f"Invalid type for '{param}': {words.partition(' - at')[0]}."
     return InvalidCommand(event_id=event_id, code="invalid_type", param=param, message=message)
 
