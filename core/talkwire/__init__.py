@@ -29,9 +29,11 @@ from .realtime.happenings import (
 )
 from .realtime.ids import IdFactory, counter
 from .realtime.items import ContentPart, Item, Response, Usage
+from .realtime.mcp import McpApproval, McpBook, McpItem
 from .realtime.plane import DIRECT, RELAY, SIDEBAND, Plane
 from .realtime.session import Session
-from .realtime.state import Gate, Phase
+from .realtime.state import Approval, Gate, Mcp, Phase
+from .realtime.usage import Allowance, SessionUsage
 from .relay import Hop, PageEvent, PageHello, PageLeft, PageReady, PageText, Relay
 from .timers import Timer
 
@@ -39,7 +41,9 @@ __all__ = [
     "DIRECT",
     "RELAY",
     "SIDEBAND",
+    "Allowance",
     "Anomaly",
+    "Approval",
     "Command",
     "CommandSettled",
     "ConfigurationDrift",
@@ -58,7 +62,11 @@ __all__ = [
     "Item",
     "JsonObject",
     "LocalProtocolError",
+    "Mcp",
+    "McpApproval",
     "McpApprovalRequested",
+    "McpBook",
+    "McpItem",
     "Outcome",
     "PageEvent",
     "PageHello",
@@ -74,6 +82,7 @@ __all__ = [
     "Session",
     "SessionClosed",
     "SessionExpiring",
+    "SessionUsage",
     "TimedOut",
     "Timer",
     "UnknownEvent",

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from attrs import define, field
+
 from .values import Named
 
 
@@ -32,14 +34,18 @@ DELAYS: dict[Timer, float] = {
 }
 
 
+class Moment(float):
+    """A time on the caller's clock; a snapshot tells the time left until then (s)."""
+
+    __slots__ = ()
+
+
+@define
 class TimerTable:
     """The deadlines now running, of those that `delays` (s) has a row for."""
 
-    __slots__ = ("_deadlines", "_delays")
-
-    def __init__(self, delays: Mapping[Timer, float] = DELAYS) -> None:
-        self._delays = delays
-        self._deadlines: dict[Timer, float] = {}
+    _delays: Mapping[Timer, float] = DELAYS
+    _deadlines: dict[Timer, Moment] = field(factory=dict[Timer, Moment])
 
     def run(self, timer: Timer, wanted: bool, now: float) -> None:
         """Have a timer running, from `now` unless it runs already, or not running."""
@@ -48,7 +54,7 @@ class TimerTable:
             if timer in deadlines:
                 del deadlines[timer]
         elif timer not in deadlines and timer in self._delays:
-            deadlines[timer] = now + self._delays[timer]
+            deadlines[timer] = Moment(now + self._delays[timer])
 
     def stop(self, timer: Timer) -> None:
         """Have a timer not running."""

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
 from . import commands as c
+from .advice import Advice
 from .calls import Calls
 from .conversation import Conversation
 from .events import ErrorDetails
@@ -19,11 +20,13 @@ from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
 from .limits import MAX_METADATA_PAIRS
+from .mcp import McpBook
 from .pending import Pending
 from .plane import Plane
 from .playback import Playback
 from .settings import Settings
 from .state import PHASES, Gate, Phase, PhaseInput, advance
+from .usage import Allowance, SessionUsage
 from .wire import encode
 
 CLIENT_EVENT_ID = "client_event_id"
@@ -41,6 +44,10 @@ class Books:
     calls: Calls = field(factory=Calls)
     conversation: Conversation = field(factory=Conversation)
     settings: Settings = field(factory=Settings)
+    usage: SessionUsage | None = None
+    rate_limits: dict[str, Allowance] | None = None
+    advice: Advice | None = None
+    mcp: McpBook | None = None
     playback: Playback = field(factory=Playback)
     pending: Pending = field(factory=Pending)
     frames: list[str] = field(factory=list[str])
@@ -54,6 +61,12 @@ class Books:
             name = type(event).__name__
             self.counts[name] = self.counts.get(name, 0) + 1
         return list(odd)
+
+    def counted(self) -> SessionUsage:
+        """What the session has cost so far."""
+        if self.usage is None:
+            self.usage = SessionUsage()
+        return self.usage
 
     # -- what every input ends with
 

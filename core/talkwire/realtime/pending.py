@@ -48,6 +48,8 @@ class Sent:
     """The item or the response it names."""
     call_id: str = ""
     """The function call whose output it carries."""
+    approval_request_id: str = ""
+    """The request for approval that it answers."""
     out_of_band: bool = False
     """It asks for a response outside the conversation."""
 
@@ -55,9 +57,10 @@ class Sent:
 def _sent(command: c.Command) -> Sent:
     sent = Sent(command.type)
     if isinstance(command, c.ConversationItemCreate):
-        call_id = command.item.get("call_id")
+        call_id, request_id = command.item.get("call_id"), command.item.get("approval_request_id")
         sent.about = str(command.item.get("id", ""))
         sent.call_id = call_id if isinstance(call_id, str) else ""
+        sent.approval_request_id = request_id if isinstance(request_id, str) else ""
     elif isinstance(command, c.ResponseCreate):
         sent.out_of_band = command.out_of_band
     elif isinstance(command, c.ResponseCancel):

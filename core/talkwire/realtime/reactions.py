@@ -11,6 +11,7 @@ from typing import Any
 
 from ..timers import Timer
 from . import events as e
+from .advice import Advice
 from .books import CLIENT_EVENT_ID, Books
 from .call_claims import (
     claimed_by_arguments,
@@ -22,6 +23,8 @@ from .call_claims import (
 from .classify import ErrorClass, blocker, classify
 from .events import ErrorDetails
 from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome
+from .items import Response
+from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
 from .state import PHASES, CallInput, PhaseInput, advance
 from .transcript import WORDS
 
@@ -84,6 +87,8 @@ def _command_failed(books: Books, event_id: str, error: ErrorDetails, events: li
         books.settle(books.gate.not_active(), events)
     if sent is not None and books.calls.can(sent.call_id, CallInput.REFUSED):
         books.calls.refused(sent.call_id)
+    if sent is not None and books.mcp is not None:
+        books.mcp.refused(sent.approval_request_id)
     books.settle([event_id], events, Outcome.FAILED, error)
     lost = books.settings.refused(event_id)
     if lost is not None:
@@ -126,14 +131,27 @@ def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> 
     response = event.response
     response_id = response.id or books.gate.active or ""
     events += claimed_by_response(books, response, event.type)
+    mcp_response(books, event, events)
     events += books.calls.response_done(response_id)
     if response.status == "cancelled":
         books.interrupt(response_id, events)
+    _account(books, response, events)
     ours = response.labels.get(CLIENT_EVENT_ID)
     books.settle(books.gate.done(response_id, ours), events)
     cancels = books.pending.of("response.cancel")
     books.settle([i for i in cancels if _cancels(books, i, response_id)], events)
     books.follow_up(response_id)
+
+
+def _account(books: Books, response: Response, events: list[Event]) -> None:
+    books.counted().count(response.id, response.tokens)
+    if books.advice is None:
+        if response.status != "failed":
+            return  # there is nothing to count yet, as good as always
+        books.advice = Advice()
+    advised = books.advice.ended(response)
+    if advised is not None:
+        events.append(advised)
 
 
 def _cancels(books: Books, event_id: str, response_id: str | None) -> bool:
@@ -156,6 +174,8 @@ def _output_item(
         books.conversation.update(item, response_id)
     if item.type == "function_call":
         events += claimed_by_output(books, item, response_id, event.type)
+    elif item.type.startswith("mcp_"):
+        mcp_item(books, item, event, events, final=isinstance(event, e.ResponseOutputItemDone))
 
 
 def _arguments_done(
@@ -170,12 +190,16 @@ def _item_added(
     books.conversation.place(event.item.id, event.previous_item_id)
     books.conversation.update(event.item)
     books.gate.acknowledged(event.item.id)
+    if event.item.type.startswith("mcp_"):
+        mcp_item(books, event.item, event, events, final=False)
 
 
 def _item_done(books: Books, event: e.ConversationItemDone, events: list[Event]) -> None:
     books.conversation.update(event.item)
     if event.item.type == "function_call":
         events += claimed_by_item(books, event.item, event.type)
+    elif event.item.type.startswith("mcp_"):
+        mcp_item(books, event.item, event, events, final=books.plane.trusted)
 
 
 def _item_retrieved(books: Books, event: e.ConversationItemRetrieved, events: list[Event]) -> None:
@@ -268,6 +292,7 @@ ITEMS: dict[type[Event], Reaction] = {
     e.ConversationItemRetrieved: _item_retrieved,
     e.ConversationItemTruncated: _item_truncated,
     e.ConversationItemDeleted: _item_deleted,
+    **MCP_EVENTS,
 }
 MOVES: dict[type[Event], Reaction] = {
     e.SessionCreated: _configured,

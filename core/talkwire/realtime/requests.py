@@ -16,6 +16,7 @@ from . import commands as c
 from .books import Books, labelled
 from .commands import Command, JsonObject
 from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID
+from .mcp import McpBook
 from .state import CallInput
 from .wire import base64_text, encode
 
@@ -59,6 +60,23 @@ def send_function_result(books: Books, call_id: str, output: str, respond: bool)
     item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
     event_id = books.new_event_id()
     _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
+    return event_id
+
+
+def send_mcp_approval(
+    books: Books, approval_request_id: str, approve: bool, reason: str | None
+) -> str:
+    """Answer a request for approval, once; gives the item's `event_id`."""
+    require_open(books, "send_mcp_approval")
+    item: JsonObject = {
+        "type": "mcp_approval_response",
+        "approval_request_id": approval_request_id,
+        "approve": approve,
+    }
+    if reason is not None:
+        item["reason"] = reason
+    event_id = books.new_event_id()
+    _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id)
     return event_id
 
 
@@ -124,6 +142,17 @@ def _require_answerable(books: Books, call_id: str, call: str) -> None:
     raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
 
 
+def _require_approvable(books: Books, request_id: str) -> McpBook:
+    mcp = books.mcp or McpBook()
+    if not mcp.can_answer(request_id):
+        approval = mcp.approvals.get(request_id)
+        state = "not known" if approval is None else approval.state.value
+        raise LocalProtocolError(
+            f"mcp_approval_response is not legal: request {request_id!r} is {state}"
+        )
+    return mcp
+
+
 def _event_id(books: Books, command: Command, call: str) -> str:
     """The event id given, checked, or a new one."""
     given = command.event_id
@@ -184,7 +213,11 @@ def _send_item(
         _require_answerable(books, call_id, "function_call_output")
     elif kind == "function_call" and not call_id:
         raise LocalProtocolError("ConversationItemCreate: a function_call needs a call_id")
+    request_id = str(item.get("approval_request_id", ""))
+    mcp = _require_approvable(books, request_id) if kind == "mcp_approval_response" else None
     _send_plain(books, evolve(command, item=item), event_id)
+    if mcp is not None:
+        mcp.answer(request_id)
     if kind == "function_call_output":
         books.calls.answer(call_id, respond=respond)
         books.follow_up(books.calls[call_id].batch)

@@ -24,10 +24,12 @@ from .happenings import (
     UnknownEvent,
 )
 from .ids import Counter, IdFactory
+from .mcp import McpBook
 from .plane import DIRECT, Plane
 from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
 from .settings import Settings
 from .state import PHASES, GateInput, Phase, PhaseInput, advance
+from .usage import SessionUsage
 from .wire import decode_event, wire_type
 
 Asked = TypeVar("Asked")
@@ -187,6 +189,16 @@ class Session:
         )
         return self.send(command, now=now)
 
+    def send_mcp_approval(
+        self, approval_request_id: str, approve: bool, reason: str | None = None, *, now: float
+    ) -> str:
+        """Answer `McpApprovalRequested`, once. The service then runs the tool, or does not; an
+        answer of the model's may have to be asked for (§3.8).
+
+        Raises LocalProtocolError when the request is unknown or answered already.
+        """
+        return self._ask(now, requests.send_mcp_approval, approval_request_id, approve, reason)
+
     def session_update(self, patch: JsonObject, *, now: float) -> str:
         """Patch the configuration; `type` is filled in. A refusal loses the whole patch (§3.1).
 
@@ -283,6 +295,16 @@ class Session:
     def settings(self) -> Settings:
         """What we asked for, and what the service says is in force."""
         return (self._books or self._open()).settings
+
+    @property
+    def usage(self) -> SessionUsage:
+        """What the session has cost so far, in tokens by modality."""
+        return (self._books or self._open()).usage or SessionUsage()
+
+    @property
+    def mcp(self) -> McpBook:
+        """The MCP servers' tools, the calls of them and what asks for approval."""
+        return (self._books or self._open()).mcp or McpBook()
 
     @property
     def counts(self) -> dict[str, int]:

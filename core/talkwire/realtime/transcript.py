@@ -9,6 +9,7 @@ from typing import Any
 
 from . import events as e
 from .books import Books
+from .items import NULL
 
 
 def _heard(books: Books, event: e.ConversationItemInputAudioTranscriptionDelta) -> None:
@@ -17,6 +18,8 @@ def _heard(books: Books, event: e.ConversationItemInputAudioTranscriptionDelta) 
 
 def _heard_all(books: Books, event: e.ConversationItemInputAudioTranscriptionCompleted) -> None:
     books.conversation.item(event.item_id).said(event.content_index, event.transcript)
+    if event.usage is not NULL:
+        books.counted().transcription(event.item_id, event.usage)
 
 
 def _not_understood(books: Books, event: e.ConversationItemInputAudioTranscriptionFailed) -> None:
