@@ -14,8 +14,18 @@ from .service_checks import RefusedError
 from .service_conversation import Conversation
 from .service_outbox import Outbox
 from .service_response import Response
+from .state import APPROVALS, Approval, ApprovalInput, advance
 
 McpErrorKind = Literal["protocol_error", "tool_execution_error", "http_error"]
+
+
+@define
+class _Request:
+    """A call that the user is asked about."""
+
+    call: JsonObject
+    state: Approval = Approval.ASKED
+    granted: bool = False
 
 
 @define
@@ -28,10 +38,8 @@ class Mcp:
     """By label, the tool setting whose list was asked for."""
     _listing: dict[str, JsonObject] = field(factory=dict[str, JsonObject])
     """By item, the lists that are still to come."""
-    _asked: dict[str, JsonObject] = field(factory=dict[str, JsonObject])
-    """By item, the approval requests without a response."""
-    _granted: dict[str, JsonObject] = field(factory=dict[str, JsonObject])
-    """By item, the approval requests that were granted and whose call did not begin yet."""
+    _requests: dict[str, _Request] = field(factory=dict[str, _Request])
+    """By item, the calls that wait for an approval, or for being made after it."""
 
     def list_tools(self, tools: list[JsonObject]) -> list[EngineRequest]:
         """Ask the servers among these tools for what they offer, unless they were asked before."""
@@ -72,14 +80,14 @@ class Mcp:
         server = next(servers, None)
         if server is None:
             raise LocalProtocolError(f"mcp_call: {response.id} has no server {label!r}")
-        if approved is not None and approved not in self._granted:
+        if approved is not None and not self._is_granted(approved):
             raise LocalProtocolError(f"mcp_call: {approved!r} is no request that was granted")
         if approved is None and _needs_approval(server.get("require_approval"), call["name"]):
             item = {"id": self._conversation.fresh("mcpr"), "type": "mcp_approval_request", **call}
-            self._asked[item["id"]] = item
+            self._requests[item["id"]] = _Request(call)
             response.ask_approval(item)
             return []
-        self._granted.pop(approved or "", None)
+        self._requests.pop(approved or "", None)
         item_id = self._conversation.fresh("mcp")
         response.start_mcp_call(
             {
@@ -92,28 +100,37 @@ class Mcp:
             }
         )
         return [
-            McpCallRequested(response_id=response.id, item_id=item_id, server=server, **_of(call))
+            McpCallRequested(
+                response_id=response.id,
+                item_id=item_id,
+                server=server,
+                name=call["name"],
+                arguments=call["arguments"],
+            )
         ]
+
+    def _is_granted(self, request_id: str) -> bool:
+        request = self._requests.get(request_id)
+        return request is not None and request.granted
 
     def check_answer(self, item: JsonObject) -> None:
         """Refuse the response to a request that was not made, or that has one."""
         asked = item["approval_request_id"]
-        if asked not in self._asked:
+        request = self._requests.get(asked)
+        if request is None or advance(APPROVALS, request.state, ApprovalInput.ANSWER) is None:
             message = f"MCP approval request ID '{asked}' is not waiting for a response."
             raise RefusedError("invalid_value", message, "item.approval_request_id")
 
     def answer(self, item: JsonObject) -> EngineRequest:
         """The user decided."""
         request_id = item["approval_request_id"]
-        request = self._asked.pop(request_id)
-        if item["approve"]:
-            self._granted[request_id] = request
+        request = self._requests[request_id]
+        request.state, request.granted = Approval.ANSWERED, item["approve"]
         return McpApprovalGiven(
             approval_request_id=request_id,
             approve=item["approve"],
             reason=item.get("reason"),
-            server_label=request["server_label"],
-            **_of(request),
+            **request.call,
         )
 
     def close(self) -> None:
@@ -122,12 +139,9 @@ class Mcp:
 
     def forget(self, item_id: str) -> None:
         """An item was deleted; what it asked for does not matter any more."""
-        self._asked.pop(item_id, None)
-        self._granted.pop(item_id, None)
-
-
-def _of(call: JsonObject) -> dict[str, str]:
-    return {"name": call["name"], "arguments": call["arguments"]}
+        request = self._requests.get(item_id)
+        if request is not None and not request.granted:
+            del self._requests[item_id]
 
 
 def _needs_approval(setting: str | JsonObject | None, name: str) -> bool:
