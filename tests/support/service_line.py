@@ -19,14 +19,25 @@ class Line:
     """Say something with `send`, read what came back with `frames`."""
 
     def __init__(self, *, fresh: bool = False, **settings: Any) -> None:
-        self.service = Service(now=0.0, **settings)
+        self.now = 0.0
+        self.service = Service(now=self.now, **settings)
         self.requests: list[EngineRequest] = []
         if not fresh:
             self.frames()
 
     def send(self, kind: str, **fields: Any) -> list[EngineRequest]:
         """Send a client event and give what the service asks of its engine."""
-        return self.service.receive(json.dumps({"type": kind, **fields}), now=0.0)
+        return self.service.receive(json.dumps({"type": kind, **fields}), now=self.now)
+
+    def sleep(self, seconds: float) -> list[EngineRequest]:
+        """Let time pass, waking the service whenever it asked for it."""
+        requests: list[EngineRequest] = []
+        end = self.now + seconds
+        while (due := self.service.next_timeout()) is not None and due <= end:
+            self.now = max(self.now, due)
+            requests += self.service.handle_timeout(now=self.now)
+        self.now = end
+        return requests
 
     def frames(self) -> list[Frame]:
         """What the service said since the last look."""
@@ -82,32 +93,32 @@ class Line:
 
     def speak(self, response_id: str, words: str, *durations_ms: int) -> None:
         """The engine speaks: a message is left open, with its words and its audio."""
-        self.service.message_started(response_id, modality="audio", now=0.0)
-        self.service.text(response_id, words, now=0.0)
+        self.service.message_started(response_id, modality="audio", now=self.now)
+        self.service.text(response_id, words, now=self.now)
         for duration_ms in durations_ms:
-            self.service.audio(response_id, b"\0\0\0", duration_ms, now=0.0)
+            self.service.audio(response_id, b"\0\0\0", duration_ms, now=self.now)
 
     def spoken(self, response_id: str, words: str, *durations_ms: int) -> str:
         """The engine speaks a whole message; gives its item's id."""
         self.speak(response_id, words, *durations_ms)
-        self.service.message_done(response_id, now=0.0)
+        self.service.message_done(response_id, now=self.now)
         item_id: str = self.service.items[-1]["id"]
         return item_id
 
     def written(self, response_id: str, words: str) -> None:
         """The engine writes a whole message."""
-        self.service.message_started(response_id, modality="text", now=0.0)
-        self.service.text(response_id, words, now=0.0)
-        self.service.message_done(response_id, now=0.0)
+        self.service.message_started(response_id, modality="text", now=self.now)
+        self.service.text(response_id, words, now=self.now)
+        self.service.message_done(response_id, now=self.now)
 
     def done(self, response_id: str) -> None:
         """The engine is done with a response."""
-        assert self.service.response_done(response_id, now=0.0) == []
+        assert self.service.response_done(response_id, now=self.now) == []
 
     def user_speaks(self, start_ms: int = 0, end_ms: int = 1000) -> list[EngineRequest]:
         """The user says something, from beginning to end; gives what the end of it asks for."""
-        self.service.speech_started(audio_start_ms=start_ms, now=0.0)
-        return self.service.speech_stopped(audio_end_ms=end_ms, now=0.0)
+        self.service.speech_started(audio_start_ms=start_ms, now=self.now)
+        return self.service.speech_stopped(audio_end_ms=end_ms, now=self.now)
 
 
 def words_of(item: Frame) -> str | None:
