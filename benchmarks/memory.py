@@ -87,6 +87,7 @@ def _call(session: Session) -> Iterator[None]:
         replied: Turn = answer(_drain(session), 2 * number + 1, after=asked.last_item)
         _hear(session, replied.frames, now + 2.0)
         last = replied.last_item
+        del asked, replied  # frames are not the session's
         yield
 
 
@@ -110,10 +111,9 @@ def _objects() -> tuple[dict[str, float], list[list[str]]]:
         "talkwire Session, after a relay turn": _held(_after_a_turn(RELAY)),
         "talkwire Session, after a direct turn": _held(_after_a_turn(DIRECT)),
     }
+    frames = turn(audio=False).frames
     peers = {
-        f"{name}, idle": _held(make)
-        for peer in installed()
-        for name, make in peer.objects().items()
+        name: _held(make) for peer in installed() for name, make in peer.objects(frames).items()
     }
     return ours, [[name, f"{held:,.0f}"] for name, held in (ours | peers).items()]
 

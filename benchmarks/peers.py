@@ -50,8 +50,8 @@ class Peer:
     def response_create(self, times: int) -> Step | None:
         return None
 
-    def objects(self) -> dict[str, Callable[[], object]]:
-        """What it holds for a session, by name; each call makes a new one."""
+    def objects(self, frames: Sequence[str]) -> dict[str, Callable[[], object]]:
+        """What it holds for a session, by name: idle, or when it read `frames`; made anew."""
         return {}
 
 
@@ -103,8 +103,8 @@ class OpenAI(Peer):
 
         return _on(self._loop, work)
 
-    def objects(self) -> dict[str, Callable[[], object]]:
-        return {"openai AsyncRealtimeConnection": lambda: self._connect(Socket())}
+    def objects(self, frames: Sequence[str]) -> dict[str, Callable[[], object]]:
+        return {"openai AsyncRealtimeConnection, idle": lambda: self._connect(Socket())}
 
 
 class Agents(Peer):
@@ -125,13 +125,14 @@ class Agents(Peer):
         model.add_listener(_Listener())
         return model
 
-    def receive(self, frames: Sequence[str]) -> Step:
-        async def work() -> None:
-            handle = self._model()._handle_ws_event
-            for frame in frames:
-                await handle(json.loads(frame))
+    async def _read(self, frames: Sequence[str]) -> Any:
+        model = self._model()
+        for frame in frames:
+            await model._handle_ws_event(json.loads(frame))
+        return model
 
-        return _on(self._loop, work)
+    def receive(self, frames: Sequence[str]) -> Step:
+        return _on(self._loop, lambda: self._read(frames))
 
     def append(self, pcm: bytes, times: int) -> Step:
         send, audio = self._model().send_event, self._inputs.RealtimeModelSendAudio
@@ -164,12 +165,15 @@ class Agents(Peer):
 
         return _on(self._loop, work)
 
-    def objects(self) -> dict[str, Callable[[], object]]:
+    def objects(self, frames: Sequence[str]) -> dict[str, Callable[[], object]]:
         agents = importlib.import_module("agents.realtime")
         agent = agents.RealtimeAgent(name="agent")
         return {
-            "openai-agents model": self._model,
-            "openai-agents model + RealtimeSession": lambda: agents.RealtimeSession(
+            "openai-agents model, idle": self._model,
+            "openai-agents model, after a relay turn": lambda: self._loop.run_until_complete(
+                self._read(frames)
+            ),
+            "openai-agents model + RealtimeSession, idle": lambda: agents.RealtimeSession(
                 self._model(), agent, None
             ),
         }
@@ -202,10 +206,10 @@ class AG2(Peer):
 
         return step
 
-    def objects(self) -> dict[str, Callable[[], object]]:
+    def objects(self, frames: Sequence[str]) -> dict[str, Callable[[], object]]:
         config = {"config_list": [{"model": "gpt-realtime"}]}
         return {
-            "AG2 OpenAIRealtimeWebRTCClient": lambda: self._client(
+            "AG2 OpenAIRealtimeWebRTCClient, idle": lambda: self._client(
                 llm_config=config, websocket=Socket()
             )
         }
@@ -214,7 +218,8 @@ class AG2(Peer):
 def _beta(frame: str) -> str:
     kind: str = json.loads(frame)["type"]
     renamed = kind.replace("response.output_audio", "response.audio")
-    return frame.replace(kind, renamed.replace("item.added", "item.created"), 1)
+    renamed = renamed.replace("conversation.item.added", "conversation.item.created")
+    return frame.replace(kind, renamed, 1)
 
 
 class Pipecat(Peer):
@@ -273,7 +278,7 @@ class Pipecat(Peer):
         return _on(self._loop, work)
 
 
-def _on(loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, None]]) -> Step:
+def _on(loop: asyncio.AbstractEventLoop, work: Callable[[], Coroutine[Any, Any, object]]) -> Step:
     """A whole round in one run of the loop, so that the loop itself weighs next to nothing."""
     return lambda: loop.run_until_complete(work())
 
