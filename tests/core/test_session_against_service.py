@@ -298,6 +298,11 @@ class Conversation(RuleBasedStateMachine):
         )
     )
     def handle_buffers(self, command: Command) -> None:
+        if self.direct and isinstance(command, commands.OutputAudioBufferClear):
+            self._refused("send", (command,), {})  # the sound is the caller's
+            return
+        if self.direct and isinstance(command, commands.InputAudioBufferCommit):
+            self.send_audio(100)
         self._send(command)
 
     @precondition(lambda self: self.live)

@@ -20,6 +20,7 @@ from support.frames import (
 )
 from talkwire import (
     RELAY,
+    SIDEBAND,
     Anomaly,
     Gate,
     LocalProtocolError,
@@ -315,7 +316,7 @@ def test_before_any_configuration_is_known_the_services_default_holds() -> None:
 
 
 def test_our_own_commit_asks_the_service_for_nothing_1_3() -> None:
-    script = Script()
+    script = Script(plane=SIDEBAND)
     commit = script.session.send(commands.InputAudioBufferCommit(), now=0.0)
     assert settled(script.tell(committed("item_1"))) == [(commit, DONE)]
     assert gate(script) is Gate.IDLE
@@ -338,7 +339,7 @@ def test_speech_that_came_to_nothing_holds_nothing_up() -> None:
 
 def test_speech_that_we_committed_ourselves_holds_nothing_up() -> None:
     """It gets an item of its own, and no speech_stopped need follow (§3.3)."""
-    script = Script()
+    script = Script(plane=SIDEBAND)
     script.hear(speech("started", "item_1"))
     script.session.send(commands.InputAudioBufferCommit(), now=0.0)
     ours = create(script)

@@ -258,6 +258,16 @@ def test_silence_needs_no_stopping(plane: Plane, how: str) -> None:
     assert script.sent() == []
 
 
+def test_where_the_sound_is_ours_there_is_nothing_to_clear_3_6() -> None:
+    script = speaking(1000, played=400)
+    script.hear(playing("resp_1", "started"))  # it never does, on a websocket
+    with pytest.raises(LocalProtocolError, match=r"OutputAudioBufferClear: the direct plane"):
+        script.session.send(commands.OutputAudioBufferClear(), now=0.0)
+    assert script.sent() == []
+    script.session.cancel(now=0.0)
+    assert script.sent_types() == ["response.cancel", "conversation.item.truncate"]
+
+
 # -- truncating by hand
 
 

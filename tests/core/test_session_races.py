@@ -58,6 +58,8 @@ def turn(pair: Pair) -> None:
 def test_a_turn_the_service_commits_does_not_settle_our_commit() -> None:
     pair = Pair()
     pair.run()
+    pair.call("send_audio", bytes(4800))
+    pair.deliver_to_service()
     commit = pair.send(commands.InputAudioBufferCommit())
     turn(pair)
     assert commit not in outcomes(pair.deliver_to_session(len(pair.to_session)))
@@ -68,6 +70,7 @@ def test_a_commit_that_makes_an_item_of_its_own_is_ours_also_while_the_user_spea
     pair = Pair()
     pair.engine("speech_started", audio_start_ms=0)
     pair.run()
+    pair.call("send_audio", bytes(4800))
     commit = pair.send(commands.InputAudioBufferCommit())
     assert outcomes(pair.run()) == {commit: Outcome.DONE}
     assert pair.session.gate.state is Gate.IDLE  # the turn goes on: nobody answers yet

@@ -237,10 +237,10 @@ def test_a_refused_update_tells_the_whole_patch_that_was_lost_and_why_livekit_11
     script = started()
     update(script, {"instructions": "Be brief."})
     script.hear(in_force({"instructions": "Be brief."}))
-    patch = {"instructions": "Be long.", "tools": [{**TOOL, "description": "x" * 2000}]}
+    patch = {"instructions": "Be long.", "tools": [{**TOOL, "meta": {}}]}
     event_id, _ = update(script, patch)
-    refusal = error("string_above_max_length", "Too long.", event_id)
-    refusal["error"]["param"] = "session.tools[0].description"
+    refusal = error("unknown_parameter", "Unknown.", event_id)
+    refusal["error"]["param"] = "session.tools[0].meta"
     events = script.tell(refusal)
 
     assert settled(events) == [(event_id, Outcome.FAILED)]
@@ -248,8 +248,8 @@ def test_a_refused_update_tells_the_whole_patch_that_was_lost_and_why_livekit_11
     assert lost == ConfigurationLost(
         event_id=event_id,
         patch={"type": "realtime", **patch},
-        param="session.tools[0].description",
-        message="Too long.",
+        param="session.tools[0].meta",
+        message="Unknown.",
     )
     assert script.session.settings.desired == {"type": "realtime", "instructions": "Be brief."}
 

@@ -51,6 +51,8 @@ class Books:
     playback: Playback = field(factory=Playback)
     pending: Pending = field(factory=Pending)
     frames: list[str] = field(factory=list[str])
+    appended_bytes: int = 0
+    """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
     counts: dict[str, int] = field(factory=dict[str, int])
     """How many frames were unreadable, unknown or out of place, by the event that told it."""

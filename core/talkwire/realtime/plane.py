@@ -19,6 +19,8 @@ class Plane(Value):
     """Frames come from the service itself; otherwise they are a page's claims (S3, S4)."""
     delays: Mapping[Timer, float]
     """Which waits are timed here, and how long (s); the relay times its page instead."""
+    max_frame_bytes: int | None = None
+    """The largest frame that passes; a browser closes the channel over a larger one (§3.10)."""
 
 
 _RELAY = {t: DELAYS[t] for t in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE, Timer.SPEECH)}
@@ -30,5 +32,7 @@ DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
 SIDEBAND = Plane(name="sideband", carries_audio=False, trusted=True, delays=_SERVICE)
 """A websocket attached to a call by its `call_id`: the same events, no audio."""
 
-RELAY = Plane(name="relay", carries_audio=False, trusted=False, delays=_RELAY)
+RELAY = Plane(
+    name="relay", carries_audio=False, trusted=False, delays=_RELAY, max_frame_bytes=256_000
+)
 """The frames of a call's data channel as a page passes them on."""

@@ -24,7 +24,9 @@ from .classify import ErrorClass, blocker, classify
 from .events import ErrorDetails
 from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome
 from .items import Response
+from .limits import MIN_COMMIT_MS
 from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
+from .playback import PCM16_BYTES_PER_MS
 from .state import PHASES, CallInput, PhaseInput, advance
 from .transcript import WORDS
 
@@ -87,6 +89,8 @@ def _command_failed(books: Books, event_id: str, error: ErrorDetails, events: li
         books.settle(books.gate.not_active(), events)
     if sent is not None and books.calls.can(sent.call_id, CallInput.REFUSED):
         books.calls.refused(sent.call_id)
+    if sent is not None and sent.type == "input_audio_buffer.commit":
+        books.appended_bytes += MIN_COMMIT_MS * PCM16_BYTES_PER_MS  # nobody knows what is left
     if sent is not None and books.mcp is not None:
         books.mcp.refused(sent.approval_request_id)
     books.settle([event_id], events, Outcome.FAILED, error)

@@ -15,7 +15,7 @@ from ..errors import LocalProtocolError
 from . import commands as c
 from .books import Books, labelled
 from .commands import Command, JsonObject
-from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID
+from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
 from .state import CallInput
 from .wire import base64_text, encode
@@ -27,8 +27,9 @@ def send(books: Books, command: Command) -> str:
     require_open(books, name)
     if isinstance(command, c.InputAudioBufferAppend):
         _check_audio(books, command.audio)
-        books.frames.append(_encoded(command))
+        _leave_audio(books, _encoded(books, command), len(command.audio))
         return ""
+    _check_limits(command, name)
     event_id = _event_id(books, command, name)
     sender = _SENDERS.get(type(command), _send_plain)
     sender(books, evolve(command, event_id=event_id), event_id)
@@ -86,7 +87,9 @@ def session_update(books: Books, patch: JsonObject) -> str:
     event_id, settings = books.new_event_id(), books.settings
     whole = {"type": "realtime", **patch}
     settings.check(whole, spoke=books.playback.spoke)
-    _encoded(c.SessionUpdate(session=whole))
+    update = c.SessionUpdate(session=whole)
+    _encoded(books, update)
+    _check_limits(update, "session_update")
     changes = {"type": whole["type"], **settings.difference(whole)}
     _send_plain(books, c.SessionUpdate(event_id=event_id, session=changes), event_id)
     settings.ask(whole, changes, event_id)
@@ -98,9 +101,15 @@ def append(books: Books, audio: bytes) -> None:
     require_open(books, "send_audio")
     _check_audio(books, audio)
     try:
-        books.frames.append(f'{{"type":"input_audio_buffer.append","audio":{base64_text(audio)}}}')
+        frame = f'{{"type":"input_audio_buffer.append","audio":{base64_text(audio)}}}'
     except TypeError as error:
         raise LocalProtocolError(f"send_audio takes audio as bytes: {error}") from error
+    _leave_audio(books, frame, len(audio))
+
+
+def _leave_audio(books: Books, frame: str, size: int) -> None:
+    books.frames.append(frame)
+    books.appended_bytes += size
 
 
 def _check_audio(books: Books, audio: bytes) -> None:
@@ -117,7 +126,7 @@ def cancel(books: Books) -> str | None:
     require_open(books, "cancel")
     response_id = books.gate.cancel()
     event_id = None if response_id is None else books.cancel(response_id)
-    if books.playback.playing is not None:
+    if books.playback.playing is not None and not books.plane.carries_audio:
         send(books, c.OutputAudioBufferClear())
     books.cut_playing()
     return event_id
@@ -165,19 +174,29 @@ def _event_id(books: Books, command: Command, call: str) -> str:
     return given
 
 
-def _encoded(command: Command) -> str:
+def _check_limits(command: Command, call: str) -> None:
+    beyond = excess(command)
+    if beyond is not None:
+        raise LocalProtocolError(f"{call}: {beyond}")
+
+
+def _encoded(books: Books, command: Command) -> str:
+    name, limit = type(command).__name__, books.plane.max_frame_bytes
     try:
-        return encode(command)
+        frame = encode(command)
     except (TypeError, ValueError, RecursionError) as error:
-        name = type(command).__name__
         raise LocalProtocolError(f"{name} cannot be written as JSON: {error}") from error
+    if limit is not None and len(frame) * 4 > limit and len(frame.encode()) > limit:
+        size, plane = len(frame.encode()), books.plane.name
+        raise LocalProtocolError(f"{name}: {size} bytes; the limit of the {plane} plane is {limit}")
+    return frame
 
 
 # -- one per command
 
 
 def _send_plain(books: Books, command: Command, event_id: str) -> None:
-    frame = _encoded(command)
+    frame = _encoded(books, command)
     books.pending.add(event_id, command)
     books.frames.append(frame)
 
@@ -186,6 +205,30 @@ def _update(books: Books, command: c.SessionUpdate, event_id: str) -> None:
     books.settings.check(command.session, spoke=books.playback.spoke)
     _send_plain(books, command, event_id)
     books.settings.ask(command.session, command.session, event_id)
+
+
+def _commit(books: Books, command: c.InputAudioBufferCommit, event_id: str) -> None:
+    """What is too short to be a turn can be known where the audio passes (§3.10)."""
+    per_ms, appended = books.settings.input_bytes_per_ms, books.appended_bytes
+    if books.plane.carries_audio and appended < MIN_COMMIT_MS * per_ms:
+        raise LocalProtocolError(
+            f"InputAudioBufferCommit: {appended // per_ms} ms of audio since the last one; "
+            f"the least is {MIN_COMMIT_MS} ms"
+        )
+    _empty(books, command, event_id)
+
+
+def _empty(books: Books, command: Command, event_id: str) -> None:
+    _send_plain(books, command, event_id)
+    books.appended_bytes = 0
+
+
+def _clear_output(books: Books, command: c.OutputAudioBufferClear, event_id: str) -> None:
+    """Never to leave where the service plays nothing (§1.3)."""
+    if books.plane.carries_audio:
+        name = books.plane.name
+        raise LocalProtocolError(f"OutputAudioBufferClear: the {name} plane's player is yours")
+    _send_plain(books, command, event_id)
 
 
 def _truncate(books: Books, command: c.ConversationItemTruncate, event_id: str) -> None:
@@ -226,7 +269,7 @@ def _send_item(
 
 
 def _create_response(books: Books, command: c.ResponseCreate, event_id: str) -> None:
-    _encoded(command)
+    _encoded(books, labelled(command, event_id))
     command = deepcopy(command)  # it may wait, and what was checked is what shall leave
     if command.out_of_band:
         _send_plain(books, labelled(command, event_id), event_id)
@@ -235,7 +278,7 @@ def _create_response(books: Books, command: c.ResponseCreate, event_id: str) -> 
 
 
 def _cancel_response(books: Books, command: c.ResponseCancel, event_id: str) -> None:
-    _encoded(command)
+    _encoded(books, command)
     if command.response_id in (msgspec.UNSET, books.gate.active):
         response_id = books.gate.cancel() if books.gate.active else None
         if response_id is None:
@@ -247,6 +290,9 @@ def _cancel_response(books: Books, command: c.ResponseCancel, event_id: str) -> 
 
 _SENDERS: dict[type[Any], Callable[..., None]] = {
     c.SessionUpdate: _update,
+    c.InputAudioBufferCommit: _commit,
+    c.InputAudioBufferClear: _empty,
+    c.OutputAudioBufferClear: _clear_output,
     c.ConversationItemCreate: _send_item,
     c.ConversationItemTruncate: _truncate,
     c.ResponseCreate: _create_response,

@@ -81,6 +81,13 @@ class Settings:
         """The configuration in force; empty until the service told it."""
         return read(Raw(self._effective or b"{}"), _OBJECT, {})
 
+    @property
+    def input_bytes_per_ms(self) -> int:
+        """How many bytes of input audio last one ms, at least: it may not be known."""
+        path = ("audio", "input", "format", "type")
+        told = {inside(self.desired, *path), inside(self.effective, *path)} - {None}
+        return PCM16_BYTES_PER_MS if told == {"audio/pcm"} else G711_BYTES_PER_MS
+
     # -- our side
 
     def check(self, patch: JsonObject, *, spoke: bool) -> None:

@@ -15,7 +15,7 @@ from support.frames import (
     settled,
     transcript_delta,
 )
-from talkwire import RELAY, Gate, Interrupted, Outcome, Phase, commands
+from talkwire import RELAY, SIDEBAND, Gate, Interrupted, Outcome, Phase, commands
 
 DONE, FAILED = Outcome.DONE, Outcome.FAILED
 
@@ -195,7 +195,7 @@ def test_a_committed_turn_is_not_yet_a_response() -> None:
     """maximhq/bifrost#7189: `committed` was taken for an active response, and the create that
     push-to-talk needs never left → only `response.created` activates.
     """
-    script = Script(vad=None)
+    script = Script(plane=SIDEBAND, vad=None)
     commit = script.session.send(commands.InputAudioBufferCommit(), now=0.0)
     assert settled(script.tell(committed("item_u"))) == [(commit, DONE)]
     script.session.send(commands.ResponseCreate(), now=0.0)
@@ -238,7 +238,7 @@ def test_a_response_counts_from_the_moment_it_is_asked_for() -> None:
     """langwatch/scenario#657, #662, #669: creates after every commit and text raced each other,
     because a response counted only from `response.created` → it counts from the send.
     """
-    script = Script(vad=None)
+    script = Script(plane=SIDEBAND, vad=None)
     script.session.send_text("One.", now=0.0)
     script.session.send(commands.InputAudioBufferCommit(), now=0.0)
     script.session.send(commands.ResponseCreate(), now=0.0)
