@@ -5,7 +5,7 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 `talkwire_io` does.
 """
 
-from .errors import LocalProtocolError, ProtocolError
+from .errors import LocalProtocolError, ProtocolError, UnreadableError
 from .realtime import commands, events
 from .realtime.commands import Command, JsonObject
 from .realtime.conversation import Conversation, ConversationItem
@@ -86,6 +86,7 @@ __all__ = [
     "TimedOut",
     "Timer",
     "UnknownEvent",
+    "UnreadableError",
     "Usage",
     "commands",
     "counter",

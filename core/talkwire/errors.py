@@ -10,3 +10,7 @@ class LocalProtocolError(ProtocolError):
 
     The message names the call and the state. Nothing was changed and nothing was queued.
     """
+
+
+class UnreadableError(ProtocolError):
+    """A snapshot or a recording that cannot be read, or not by this version. Says why."""

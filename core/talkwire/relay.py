@@ -7,17 +7,19 @@ A message holds one frame a line, so that both sides may send many at once.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import msgspec
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .errors import LocalProtocolError
 from .realtime.commands import JsonObject
 from .realtime.happenings import Anomaly, Event, InvalidFrame, TimedOut
+from .realtime.ids import IdFactory
 from .realtime.session import Session
 from .realtime.state import advance
 from .realtime.wire import encode
+from .snapshot import read, write
 from .timers import Timer, TimerTable
 from .values import Named, Value
 
@@ -114,6 +116,7 @@ _DECODERS: dict[str, Callable[[str], PageEvent]] = {
 }
 
 
+@define(init=False, eq=False, repr=False)
 class Relay:
     """A `Session` behind a page: the same doors, and the handshake that opens the call.
 
@@ -121,16 +124,15 @@ class Relay:
     None: all of them. **After every input, drain `next_frame`**; each is one message.
     """
 
-    __slots__ = (
-        "_call",
-        "_control",
-        "_max_frame_bytes",
-        "_subscribe",
-        "_timers",
-        "call_id",
-        "hop",
-        "session",
-    )
+    session: Session
+    hop: Hop
+    call_id: str | None
+    """The call's id as the page reports it: a claim (S10)."""
+    _subscribe: list[str] | None
+    _max_frame_bytes: int
+    _call: JsonObject | None
+    _control: list[str]
+    _timers: TimerTable
 
     def __init__(
         self,
@@ -142,12 +144,11 @@ class Relay:
     ) -> None:
         self.session = session
         self.hop = Hop.WAITING
-        self.call_id: str | None = None
-        """The call's id as the page reports it: a claim (S10)."""
+        self.call_id = None
         self._subscribe = None if subscribe is None else sorted({*subscribe, *session.needs()})
         self._max_frame_bytes = max_frame_bytes
-        self._call: JsonObject | None = None
-        self._control: list[str] = []
+        self._call = None
+        self._control = []
         self._timers = TimerTable()
         self._timers.run(Timer.HELLO, True, now)
 
@@ -218,6 +219,19 @@ class Relay:
             while (frame := self.session.next_frame()) is not None:
                 lines.append(frame)
         return "\n".join(lines) or None
+
+    def snapshot(self, *, now: float) -> str:
+        """The relay and its session as JSON text; see `Session.snapshot`. It holds the key."""
+        return write(self, of="relay", now=now)
+
+    @classmethod
+    def resume(cls, snapshot: str, *, now: float, ids: IdFactory | None = None) -> Self:
+        """The relay as it was at its `snapshot`; see `Session.resume`."""
+
+        def session(told: JsonObject) -> Session:
+            return Session.resume(encode(told), now=now, ids=ids)
+
+        return read(snapshot, cls, of="relay", now=now, hooks={Session: session})
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`; None: no need."""

@@ -5,7 +5,8 @@
 * every command settles exactly once, as the service decided, and nothing is left waiting;
 * both ends hold the same conversation once everything was delivered;
 * a call that is refused leaves everything untouched;
-* the same inputs give the same outputs, however often the session is drained.
+* the same inputs give the same outputs, however often the session is drained, and whether or not
+  another was put in its place, made of its snapshot.
 
 In CI each of the three machines runs 250 examples of up to 60 steps: some 39,000 steps in all.
 """
@@ -416,6 +417,13 @@ class Conversation(RuleBasedStateMachine):
     @rule()
     def wake_early(self) -> None:
         self.pair.wake()
+
+    @rule()
+    def move_elsewhere(self) -> None:
+        """It goes on as another session, made of its snapshot."""
+        before = self._picture()
+        self.pair.swap()
+        assert self._picture() == before
 
     # -- say something new: nothing may change
 

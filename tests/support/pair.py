@@ -133,6 +133,11 @@ class Pair:
         if self.connected:
             self.to_service.append(frame)
 
+    def swap(self) -> None:
+        """Put another session in the place of this one, made of its snapshot."""
+        snapshot = self.session.snapshot(now=self.now)
+        self.session = Session.resume(snapshot, now=self.now, ids=self.session.ids)
+
     # -- the service's side
 
     def engine(self, move: str, *args: Any, **options: Any) -> list[EngineRequest]:

@@ -1,10 +1,12 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
+from ..errors import LocalProtocolError
+from ..snapshot import read, write
 from ..timers import Timer, TimerTable
 from . import commands as c
 from . import requests
@@ -68,6 +70,24 @@ class Session:
         self._ids = ids
         self._retain = retain
         self._books: Books | None = None
+
+    @classmethod
+    def resume(cls, snapshot: str, *, now: float, ids: IdFactory | None = None) -> Self:
+        """The session as it was at its `snapshot`. `ids` None: its own counter goes on.
+
+        Raises UnreadableError for anything but a session's snapshot, LocalProtocolError where
+        its ids came from a factory of yours and there is none now.
+        """
+
+        def made(told: JsonObject | None) -> IdFactory:
+            if ids is None and told is None:
+                raise LocalProtocolError("resume: this session's ids need the factory they had")
+            return ids or msgspec.convert(told, Counter)
+
+        books = read(snapshot, Books, of="session", now=now, hooks={IdFactory: made})
+        session = cls(plane=books.plane, now=now, ids=books.ids)
+        session._books = books
+        return session
 
     def _open(self) -> Books:
         books = Books(self.plane, self._ids or Counter(), TimerTable(self.plane.delays))
@@ -252,6 +272,13 @@ class Session:
         books = self._books
         return books.frames.pop(0) if books is not None and books.frames else None
 
+    def snapshot(self, *, now: float) -> str:
+        """Everything the session knows, as JSON text. It may go on from here, elsewhere too.
+
+        Times inside are time left. It holds what was said, and what waits to be sent.
+        """
+        return write(self._books or self._open(), of="session", now=now)
+
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, on the clock of `now`; None: no need."""
         if self._books is not None:
@@ -305,6 +332,15 @@ class Session:
     def mcp(self) -> McpBook:
         """The MCP servers' tools, the calls of them and what asks for approval."""
         return (self._books or self._open()).mcp or McpBook()
+
+    @property
+    def ids(self) -> IdFactory:
+        """What makes the ids; another may take over at any time."""
+        return (self._books or self._open()).ids
+
+    @ids.setter
+    def ids(self, ids: IdFactory) -> None:
+        (self._books or self._open()).ids = ids
 
     @property
     def counts(self) -> dict[str, int]:
