@@ -16,13 +16,14 @@ drives this class, supplies the content. The rules are `protocol.md` §3 and the
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import LocalProtocolError
 from .commands import JsonObject
 from .engine import EngineRequest
 from .kind import VOCABULARIES, Kind
 from .limits import MAX_EVENT_ID
+from .service_arguments import check, check_choice, optional
 from .service_books import open_books
 from .service_checks import RefusedError, text_up_to
 from .service_commands import HANDLERS
@@ -41,6 +42,7 @@ EXPIRES_IN_S = 3600.0
 
 _PLAYS: dict[str, bool] = {"websocket": False, "webrtc": True}
 _COMMANDS = {kind: command_table(known.commands) for kind, known in VOCABULARIES.items()}
+_KINDS: tuple[Any, ...] = (*Kind, *(kind.value for kind in Kind))
 _LIMITS = ("requests", "tokens")
 _check_event_id = text_up_to(MAX_EVENT_ID)
 
@@ -81,17 +83,17 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         client asked for the beta (`OpenAI-Beta`), which is refused (§2.3).
         Raises LocalProtocolError for settings that `session.update` would refuse.
         """
-        if plane not in _PLAYS:
-            raise LocalProtocolError(f"Service(plane={plane!r}) is not one of {list(_PLAYS)}")
-        if kind not in _KINDS:
-            raise LocalProtocolError(f"Service(kind={kind!r}) is not one of {list(_KINDS)}")
+        check("Service", now, seconds=(expires_in,), json=session)
+        check("Service", now, ms=(expires_at, *optional(context_tokens)))
+        check_choice("Service(plane=...)", plane, _PLAYS)
+        check_choice("Service(kind=...)", kind, _KINDS)
         limits = rate_limits or {}
         if any(name not in _LIMITS or limit < 1 for name, limit in limits.items()):
             raise LocalProtocolError(f"Service(rate_limits={limits!r}): {_LIMITS}, 1 or more each")
         outbox = Outbox(ids or Counter(), obfuscate)
         try:
             self._books = open_books(
-                kind=_KINDS[kind],
+                kind=Kind(kind),
                 plays=_PLAYS[plane],
                 settings=session or {},
                 outbox=outbox,
@@ -150,8 +152,14 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         return attachment
 
     def detach(self, attachment: Attachment) -> None:
-        """The second controller is gone; the session goes on."""
-        self._books.outbox.attached.remove(attachment)
+        """The second controller is gone; the session goes on.
+
+        Raises LocalProtocolError when it is not attached.
+        """
+        attached = self._books.outbox.attached
+        if attachment not in attached:
+            raise LocalProtocolError("detach: this attachment is not attached")
+        attached.remove(attachment)
 
     # The client
 
@@ -163,6 +171,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         `played_ms`: how much of the response now playing was heard (webrtc), as in
         `speech_started`; an `output_audio_buffer.clear` truncates there.
         """
+        check("receive", now, ms=optional(played_ms))
         books = self._books
         if books.closed:
             return []
@@ -180,6 +189,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
 
     def receive_close(self, *, now: float) -> list[EngineRequest]:
         """The client is gone: everything stops and every later input is ignored."""
+        check("receive_close", now)
         return self._books.end(None)
 
     # Time
@@ -193,6 +203,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
 
     def handle_timeout(self, *, now: float) -> list[EngineRequest]:
         """Do what is due: end the session (§3.9), or prompt a user who says nothing (§1.6)."""
+        check("handle_timeout", now)
         if self._books.closed:
             return []
         if now >= self._expires:
@@ -220,5 +231,4 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         return self._books.end(close_code)
 
 
-_KINDS: dict[Kind | str, Kind] = {name: kind for kind in Kind for name in (kind, kind.value)}
 _BETA = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."

@@ -1,12 +1,14 @@
 """What an engine reports of remote tools: what servers offer, and what their tools gave (§3.8)."""
 
 from collections.abc import Sequence
+from typing import get_args
 
-from .commands import JsonObject
+from ..errors import LocalProtocolError
+from .commands import JsonObject, is_object
 from .engine import EngineRequest
+from .service_arguments import check, check_choice, optional
 from .service_books import Books
 from .service_mcp import McpErrorKind
-from .service_outbox import check_json
 from .service_response import Response
 
 
@@ -22,8 +24,11 @@ class McpMoves:
 
         A tool is {name, input_schema, description?, annotations?}.
         """
-        check_json("mcp_listed", tools)
-        self._books.mcp.listed(item_id, None if tools is None else list(tools))
+        listed = None if tools is None else list(tools)
+        check("mcp_listed", now, words=(item_id,), json=listed)
+        if not all(is_object(tool) for tool in listed or ()):
+            raise LocalProtocolError("mcp_listed: a tool is an object")
+        self._books.mcp.listed(item_id, listed)
         return []
 
     def mcp_call(
@@ -43,6 +48,8 @@ class McpMoves:
         was granted. Raises LocalProtocolError for a server that the response has not, and for a
         request that was not granted.
         """
+        words = (response_id, server_label, name, arguments, *optional(approval_request_id))
+        check("mcp_call", now, words=words)
         response = self._books.floor.running.get(response_id)
         if response is None:
             return []
@@ -53,6 +60,7 @@ class McpMoves:
         self, response_id: str, item_id: str, output: str, *, now: float
     ) -> list[EngineRequest]:
         """A remote tool has run. Ignored when the call is over already."""
+        check("mcp_call_done", now, words=(response_id, item_id, output))
         if response := self._calling(response_id, item_id):
             response.finish_mcp_call(item_id, "completed", output=output)
         return []
@@ -68,6 +76,8 @@ class McpMoves:
         now: float,
     ) -> list[EngineRequest]:
         """A remote tool could not run; `code` goes with errors of the protocol and of HTTP."""
+        check("mcp_call_failed", now, words=(response_id, item_id, message), json=code)
+        check_choice("mcp_call_failed", kind, get_args(McpErrorKind))
         if response := self._calling(response_id, item_id):
             error = {"type": kind, "message": message} | ({} if code is None else {"code": code})
             response.finish_mcp_call(item_id, "failed", error=error)

@@ -8,8 +8,8 @@ from typing import Literal
 from ..errors import LocalProtocolError
 from .commands import JsonObject
 from .engine import EngineRequest
+from .service_arguments import check, check_choice
 from .service_books import Books
-from .service_outbox import check_json
 from .service_response import Message, Response
 
 
@@ -18,12 +18,13 @@ class ModelMoves:
 
     _books: Books
 
-    def _response(self, response_id: str, now: float) -> Response | None:
+    def _response(self, call: str, response_id: str, now: float) -> Response | None:
+        check(call, now, words=(response_id,))
         self._books.floor.now = now
         return self._books.floor.running.get(response_id)
 
     def _open(self, call: str, response_id: str, now: float) -> tuple[Response, Message] | None:
-        response = self._response(response_id, now)
+        response = self._response(call, response_id, now)
         if response is None:
             return None
         if response.message is None:
@@ -37,7 +38,8 @@ class ModelMoves:
 
         Raises LocalProtocolError when one is open, or for speech in a response of text only.
         """
-        response = self._response(response_id, now)
+        check_choice("message_started", modality, ("audio", "text"))
+        response = self._response("message_started", response_id, now)
         if response is None:
             return []
         if response.message is not None:
@@ -52,6 +54,7 @@ class ModelMoves:
 
         Raises LocalProtocolError when no message is open.
         """
+        check("text", now, words=(delta,))
         if found := self._open("text", response_id, now):
             response, message = found
             response.say_words(message, delta)
@@ -65,11 +68,11 @@ class ModelMoves:
         On webrtc only the duration matters: the driver plays. Raises LocalProtocolError when no
         message is open, when it is a written one, or for a negative duration.
         """
+        check("audio", now, ms=(duration_ms,), sound=audio)
         if found := self._open("audio", response_id, now):
             response, message = found
-            if not message.modality.speaks or duration_ms < 0:
-                kind = f"{duration_ms} ms into a {message.modality.part} message"
-                raise LocalProtocolError(f"audio is not legal: {kind} of {response_id}")
+            if not message.modality.speaks:
+                raise LocalProtocolError(f"audio is not legal in the text message of {response_id}")
             self._books.floor.say_audio(response, message, audio, duration_ms)
         return []
 
@@ -84,7 +87,8 @@ class ModelMoves:
         self, response_id: str, name: str, arguments: str, *, now: float
     ) -> list[EngineRequest]:
         """The model calls a function; `arguments` is JSON text. A message may be open beside it."""
-        if response := self._response(response_id, now):
+        check("function_call", now, words=(name, arguments))
+        if response := self._response("function_call", response_id, now):
             fresh = self._books.conversation.fresh
             response.call(fresh("item"), fresh("call"), name, arguments)
         return []
@@ -96,12 +100,12 @@ class ModelMoves:
 
         Raises LocalProtocolError while a message is open or a remote tool runs.
         """
-        if response := self._response(response_id, now):
+        check("response_done", now, json=usage)
+        if response := self._response("response_done", response_id, now):
             if response.message is not None:
                 raise LocalProtocolError(f"response_done: {response_id} has a message open")
             if response.mcp_calls:
                 raise LocalProtocolError(f"response_done: {response_id} has an MCP call running")
-            check_json("response_done", usage)
             self._books.floor.finish(response, "completed", usage=usage)
         return []
 
@@ -114,9 +118,10 @@ class ModelMoves:
         now: float,
     ) -> list[EngineRequest]:
         """The response was cut short by a limit; a message that is open stays incomplete."""
-        if response := self._response(response_id, now):
+        check("response_incomplete", now, json=usage)
+        check_choice("response_incomplete", reason, ("max_output_tokens", "content_filter"))
+        if response := self._response("response_incomplete", response_id, now):
             details = {"type": "incomplete", "reason": reason}
-            check_json("response_incomplete", usage)
             self._books.floor.finish(response, "incomplete", details, usage)
         return []
 
@@ -124,7 +129,8 @@ class ModelMoves:
         self, response_id: str, *, code: str, message: str, now: float
     ) -> list[EngineRequest]:
         """The response failed; a message that is open stays incomplete."""
-        if response := self._response(response_id, now):
+        check("response_failed", now, words=(code, message))
+        if response := self._response("response_failed", response_id, now):
             error = {"type": "server_error", "code": code, "message": message}
             self._books.floor.finish(response, "failed", {"type": "failed", "error": error})
         return []
@@ -134,7 +140,7 @@ class ModelMoves:
 
         Raises LocalProtocolError while the response is still being made.
         """
-        if self._response(response_id, now) is not None:
+        if self._response("playback_stopped", response_id, now) is not None:
             raise LocalProtocolError(f"playback_stopped is not legal: {response_id} is running")
         self._books.floor.played(response_id)
         return []

@@ -6,7 +6,6 @@ from typing import Any
 
 from attrs import define, field
 
-from ..errors import LocalProtocolError
 from .commands import is_object
 from .service_checks import RefusedError, is_list
 from .wire import encode
@@ -62,7 +61,7 @@ class Outbox:
         """Queue one server event; `bytes` become base64."""
         if self.obfuscate and isinstance(fields.get("delta"), str):
             fields["obfuscation"] = _PADDING[: -len(fields["delta"]) % _BLOCK]
-        frame = _encode({"type": kind, "event_id": self.ids("event"), **fields})
+        frame = encoded({"type": kind, "event_id": self.ids("event"), **fields})
         self.frames.append(frame)
         for attachment in self.attached:
             attachment.hear(kind, frame)
@@ -79,15 +78,8 @@ class Outbox:
         self.say("error", error=error)
 
 
-def check_json(call: str, value: object) -> None:
-    """Raise LocalProtocolError, naming the call, for an engine's value that is not JSON."""
-    try:
-        _encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError(f"{call}: this is not JSON: {error}") from None
-
-
-def _encode(value: object) -> str:
+def encoded(value: object) -> str:
+    """The value as JSON text."""
     try:
         return encode(value)
     except UnicodeEncodeError:  # an engine's words may hold half a character

@@ -3,6 +3,7 @@
 from ..errors import LocalProtocolError
 from .engine import EngineRequest
 from .kind import Kind
+from .service_arguments import check, optional
 from .service_books import Books
 
 
@@ -23,6 +24,7 @@ class TranslationMoves:
         self, delta: str, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of what was said, as it was said; told if the client asked for transcription."""
+        check("heard_text", now, words=(delta,), ms=optional(elapsed_ms))
         if self._translates("heard_text") and self._books.transcribes:
             self._books.translation.heard(delta, elapsed_ms)
         return []
@@ -31,6 +33,7 @@ class TranslationMoves:
         self, delta: str, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of the translation, written."""
+        check("translated_text", now, words=(delta,), ms=optional(elapsed_ms))
         if self._translates("translated_text"):
             self._books.translation.said(delta, elapsed_ms)
         return []
@@ -39,6 +42,7 @@ class TranslationMoves:
         self, audio: bytes, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of the translation, aloud: PCM16 at 24 kHz, mono. Not sent on webrtc."""
+        check("translated_audio", now, ms=optional(elapsed_ms), sound=audio)
         if self._translates("translated_audio") and not self._books.floor.plays:
             self._books.translation.spoke(audio, elapsed_ms)
         return []
@@ -48,6 +52,7 @@ class TranslationMoves:
 
         Raises LocalProtocolError also when the client did not ask for the end.
         """
+        check("translation_done", now)
         if not self._translates("translation_done"):
             return []
         if not self._books.translation.closing:

@@ -7,9 +7,9 @@ from ..errors import LocalProtocolError
 from .commands import JsonObject
 from .engine import EngineRequest
 from .kind import Kind
+from .service_arguments import check, optional
 from .service_books import Books
 from .service_items import TICKS_PER_MS
-from .service_outbox import check_json
 
 
 class UserMoves:
@@ -31,6 +31,7 @@ class UserMoves:
         `played_ms`: how much of the response now playing was heard (webrtc); None when not known.
         Ignored when turn detection is off. Raises LocalProtocolError when the user speaks already.
         """
+        check("speech_started", now, ms=(audio_start_ms, *optional(played_ms)))
         books, detection = self._books, self._books.detection
         if books.closed or detection is None:
             return []
@@ -47,6 +48,7 @@ class UserMoves:
 
         Ignored when the client cleared the buffer or turned detection off meanwhile.
         """
+        check("speech_stopped", now, ms=(audio_end_ms,))
         speech, detection = self._books.input.speech, self._books.detection
         if speech is None or detection is None:
             return []
@@ -62,11 +64,13 @@ class UserMoves:
 
     def audio_received(self, *, duration_ms: int, now: float) -> list[EngineRequest]:
         """Audio of the user came in beside the wire (webrtc): it counts for a client's commit."""
+        check("audio_received", now, ms=(duration_ms,))
         self._books.input.add(duration_ms * TICKS_PER_MS)
         return []
 
     def transcript_delta(self, item_id: str, delta: str, *, now: float) -> list[EngineRequest]:
         """More of what was said, in an item or in the `speech_item` that will be one (§3.3)."""
+        check("transcript_delta", now, words=(item_id, delta))
         if self._books.transcribes and self._books.input.expects(item_id):
             self._books.input.say_words(item_id, delta)
         return []
@@ -83,6 +87,8 @@ class UserMoves:
         now: float,
     ) -> list[EngineRequest]:
         """What one of several speakers said, and when (s)."""
+        words = (item_id, text, speaker, *optional(segment_id))
+        check("transcript_segment", now, words=words, seconds=(start, end))
         books = self._books
         if books.transcribes and books.input.expects(item_id):
             segment = {"text": text, "id": segment_id or books.outbox.ids("seg")}
@@ -102,7 +108,7 @@ class UserMoves:
 
         `more`: `usage`, `languages` or `logprobs` for the wire; usage is by duration otherwise.
         """
-        check_json("transcribed", more)
+        check("transcribed", now, words=(item_id, transcript), json=more)
         tell = self._books.transcribes
         self._books.input.transcribed(item_id, transcript, tell=tell, more=dict(more or {}))
         return []
@@ -111,5 +117,6 @@ class UserMoves:
         self, item_id: str, message: str, *, now: float
     ) -> list[EngineRequest]:
         """What was said in a committed item cannot be known."""
+        check("transcription_failed", now, words=(item_id, message))
         self._books.input.not_transcribed(item_id, message, tell=self._books.transcribes)
         return []

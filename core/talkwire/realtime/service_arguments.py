@@ -1,0 +1,68 @@
+"""What an engine gives to a move, looked at before anything changes.
+
+Whatever is wrong raises `LocalProtocolError`, which names the call.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import LocalProtocolError
+from .service_checks import RefusedError, refuse_depth
+from .service_outbox import encoded
+
+MAX = 2**53
+"""Seconds or ms, longer than any session; beyond it a float is not exact any more."""
+
+
+def check(
+    call: str,
+    now: object,
+    *,
+    words: Iterable[object] = (),
+    ms: Iterable[object] = (),
+    seconds: Iterable[object] = (),
+    sound: object = b"",
+    json: object = None,
+) -> None:
+    """Look at the time, at texts, at lengths (whole, 0 or more), at audio, at what must be JSON."""
+    for second in (now, *seconds):
+        if not _is_number(second):
+            raise LocalProtocolError(f"{call}: {_short(second)} is no time in seconds")
+    for text in words:
+        if not isinstance(text, str):
+            raise LocalProtocolError(f"{call}: {_short(text)} is no text")
+    for length in ms:
+        if type(length) is not int or not 0 <= length <= MAX:
+            raise LocalProtocolError(f"{call}: {_short(length)} is no number of milliseconds")
+    if not isinstance(sound, bytes | bytearray | memoryview):
+        raise LocalProtocolError(f"{call}: {_short(sound)} is no audio, which is bytes")
+    _check_json(call, json)
+
+
+def check_choice(call: str, value: object, choices: Iterable[object]) -> None:
+    """Refuse what is none of these."""
+    known = list(choices)
+    if value not in known:
+        raise LocalProtocolError(f"{call}: {_short(value)} is not one of {known}")
+
+
+def optional(value: object) -> tuple[object, ...]:
+    """The value to look at, none if it was left out."""
+    return () if value is None else (value,)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and -MAX <= value <= MAX
+
+
+def _check_json(call: str, value: object) -> None:
+    try:
+        refuse_depth(value, call)
+        encoded(value)
+    except (RefusedError, TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"{call}: this is not JSON: {error}") from None
+
+
+def _short(value: Any) -> str:
+    whole = isinstance(value, int) and not -MAX <= value <= MAX  # too long to be written, perhaps
+    return type(value).__name__ if whole else f"{value!r:.40}"
