@@ -47,6 +47,10 @@ class TimerTable:
     _delays: Mapping[Timer, float] = DELAYS
     _deadlines: dict[Timer, Moment] = field(factory=dict[Timer, Moment])
 
+    def __contains__(self, timer: Timer) -> bool:
+        """Whether a timer is running."""
+        return timer in self._deadlines
+
     def run(self, timer: Timer, wanted: bool, now: float) -> None:
         """Have a timer running, from `now` unless it runs already, or not running."""
         deadlines = self._deadlines

@@ -16,6 +16,7 @@ from talkwire import (
     SessionClosed,
     TimedOut,
     Timer,
+    commands,
 )
 
 
@@ -130,6 +131,67 @@ def test_a_configuration_of_any_shape_is_taken_in_stride(session: object) -> Non
 
 def test_nothing_is_in_force_until_the_service_says_so() -> None:
     assert Script(fresh=True).session.settings.effective == {}
+
+
+# -- audio that comes before the session is as it was asked to be
+
+SOUND, APPEND = bytes(4800), "input_audio_buffer.append"
+
+
+def test_audio_is_held_until_the_configuration_is_confirmed_3_1() -> None:
+    """The model would hear it with another's instructions (ag2ai/ag2#509)."""
+    script = Script(fresh=True)
+    script.session.send_audio(SOUND, now=0.0)
+    script.session.session_update({"instructions": "Be brief."}, now=0.0)
+    script.session.send(commands.InputAudioBufferAppend(audio=SOUND), now=0.0)
+    script.hear(session_created())
+    assert script.sent_types() == ["session.update"]
+    script.hear(session_updated(instructions="Be brief."))
+    script.session.send_audio(SOUND, now=0.0)
+    assert script.sent_types() == [APPEND] * 3
+
+
+def test_what_is_sent_behind_audio_keeps_its_place_and_updates_overtake_it_3_1() -> None:
+    script = Script(fresh=True)
+    script.session.session_update({"instructions": "Be brief."}, now=0.0)
+    script.session.send_audio(SOUND, now=0.0)
+    script.session.send(commands.InputAudioBufferCommit(), now=0.0)
+    script.session.send_text("What did I say?", now=0.0)
+    script.session.session_update({"instructions": "Be very brief."}, now=0.0)
+    assert script.sent_types() == ["session.update"] * 2
+    script.hear(session_updated(instructions="Be brief."))
+    assert script.sent_types() == [
+        APPEND,
+        "input_audio_buffer.commit",
+        "conversation.item.create",
+        "response.create",
+    ]
+
+
+def test_where_nothing_was_asked_for_the_first_word_of_the_service_is_enough_3_1() -> None:
+    script = Script(fresh=True)
+    script.session.send_audio(SOUND, now=0.0)
+    assert script.sent_types() == []
+    script.hear(session_created())
+    assert script.sent_types() == [APPEND]
+
+
+def test_audio_is_held_for_as_long_as_the_handshake_may_take_and_no_longer_3_1() -> None:
+    script = Script(fresh=True)
+    script.session.session_update({"instructions": "Be brief."}, now=0.0)
+    script.session.send_audio(SOUND, now=14.0)
+    assert script.sent_types() == ["session.update"]
+    script.session.handle_timeout(now=15.0)
+    script.session.send_audio(SOUND, now=15.0)
+    assert script.sent_types() == [APPEND] * 2
+
+
+def test_audio_that_is_held_when_the_line_breaks_never_leaves_3_1() -> None:
+    script = Script(fresh=True)
+    script.session.send_audio(SOUND, now=0.0)
+    script.session.receive_close(now=0.0)
+    script.hear(session_created())
+    assert script.sent() == []
 
 
 # -- the deadline of the handshake

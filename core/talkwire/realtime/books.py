@@ -51,6 +51,8 @@ class Books:
     playback: Playback = field(factory=Playback)
     pending: Pending = field(factory=Pending)
     frames: list[str] = field(factory=list[str])
+    held: list[str] | None = None
+    """Audio that came before the configuration was confirmed, and what was sent behind it."""
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
@@ -92,6 +94,8 @@ class Books:
         timers.run(Timer.SPEECH, speaks, now)
         if not self._awaits_configuration():
             timers.stop(Timer.HANDSHAKE)
+        if self.held is not None and Timer.HANDSHAKE not in timers:
+            self.frames, self.held = self.frames + self.held, None
 
     @property
     def takes_commands(self) -> bool:
@@ -128,7 +132,19 @@ class Books:
 
     def queue(self, command: c.Command) -> None:
         """Have a command leave; it was checked to be JSON."""
-        self.frames.append(encode(command))
+        self.leave(encode(command))
+
+    def leave(self, frame: str) -> None:
+        """Have a frame leave, behind audio that still waits."""
+        frames = self.frames if self.held is None else self.held
+        frames.append(frame)
+
+    def leave_audio(self, frame: str, size: int) -> None:
+        """Have `size` bytes of audio leave, once the service is configured (ag2ai/ag2#509)."""
+        if self.phase is not Phase.READY and self.held is None and Timer.HANDSHAKE in self.timers:
+            self.held = []
+        self.appended_bytes += size
+        self.leave(frame)
 
     def settle(
         self,

@@ -27,7 +27,7 @@ def send(books: Books, command: Command) -> str:
     require_open(books, name)
     if isinstance(command, c.InputAudioBufferAppend):
         _check_audio(books, command.audio)
-        _leave_audio(books, _encoded(books, command), len(command.audio))
+        books.leave_audio(_encoded(books, command), len(command.audio))
         return ""
     _check_limits(command, name)
     event_id = _event_id(books, command, name)
@@ -104,12 +104,7 @@ def append(books: Books, audio: bytes) -> None:
         frame = f'{{"type":"input_audio_buffer.append","audio":{base64_text(audio)}}}'
     except TypeError as error:
         raise LocalProtocolError(f"send_audio takes audio as bytes: {error}") from error
-    _leave_audio(books, frame, len(audio))
-
-
-def _leave_audio(books: Books, frame: str, size: int) -> None:
-    books.frames.append(frame)
-    books.appended_bytes += size
+    books.leave_audio(frame, len(audio))
 
 
 def _check_audio(books: Books, audio: bytes) -> None:
@@ -198,7 +193,10 @@ def _encoded(books: Books, command: Command) -> str:
 def _send_plain(books: Books, command: Command, event_id: str) -> None:
     frame = _encoded(books, command)
     books.pending.add(event_id, command)
-    books.frames.append(frame)
+    if isinstance(command, c.SessionUpdate):
+        books.frames.append(frame)  # audio waits for this, so it must not wait for audio
+    else:
+        books.leave(frame)
 
 
 def _update(books: Books, command: c.SessionUpdate, event_id: str) -> None:

@@ -144,6 +144,7 @@ class Session:
         books.phase = phase
         books.timers.clear()
         books.frames.clear()
+        books.held = None
         books.gate.lose()
         return [*books.pending.lose_all(), SessionClosed(code=code, reason=reason)]
 
@@ -191,6 +192,9 @@ class Session:
 
     def send_audio(self, audio: bytes, *, now: float) -> None:
         """Append audio in the session's input format. Never acknowledged (§1.3).
+
+        What comes before the configuration is confirmed is held until then, at most for as long
+        as the handshake may take (`Timer.HANDSHAKE`), and what you send behind it with it.
 
         Raises LocalProtocolError over 15 MiB (in base64), or where no audio passes.
         """
