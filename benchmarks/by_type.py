@@ -109,7 +109,7 @@ def _table(plane: Plane, frames: Sequence[str], costs: Mapping[str, Sequence[flo
         rows.append((total["step"], _row(kind, len(where), total, whole["step"])))
     rows.append((0.0, _row("all", len(frames), whole, whole["step"])))
     return Table(
-        title=f"Where the time goes: {plane.name}, µs a frame; ratio = step / orjson",
+        title=f"Where the time goes: {plane.name}, µs a frame (median), share of the turn",
         columns=[
             "",
             "frames",
