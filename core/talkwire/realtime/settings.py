@@ -13,6 +13,7 @@ from attrs import define, field
 from msgspec import Raw
 
 from ..errors import LocalProtocolError
+from ..values import Payload
 from .commands import JsonObject, is_object
 from .items import read
 from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
@@ -56,6 +57,38 @@ def inside(settings: JsonObject, *path: str) -> Any:
     for key in path:
         value = value.get(key) if is_object(value) else None
     return value
+
+
+# What the rules read of a configuration. A clone may say nothing of something, which is not to say
+# that it is off.
+class _Detection(Payload, frozen=True, kw_only=True):
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class _Format(Payload, frozen=True, kw_only=True):
+    type: str | None = None
+
+
+class _Input(Payload, frozen=True, kw_only=True):
+    turn_detection: _Detection | None = _Detection()
+
+
+class _Output(Payload, frozen=True, kw_only=True):
+    format: _Format | None = None
+
+
+class _Audio(Payload, frozen=True, kw_only=True):
+    input: _Input | None = None
+    output: _Output | None = None
+
+
+class _Told(Payload, frozen=True, kw_only=True):
+    audio: _Audio | None = None
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+_NOTHING = _Told()
 
 
 @define
@@ -126,27 +159,24 @@ class Settings:
 
     # -- the service's side
 
-    def confirm(self, session: Raw, *, answers: bool = False) -> JsonObject:
+    def confirm(self, session: Raw, *, answers: bool = False) -> None:
         """Keep the service's word as JSON, and of it what is read at every turn.
 
-        `answers`: it is the answer to our oldest update. Gives the configuration in force.
+        `answers`: it is the answer to our oldest update.
         """
         self._effective = bytes(session)
-        effective = self.effective
-        # A clone may say nothing of it, which is not to say that it is off.
-        heard = inside(effective, "audio", "input")
-        detection = heard.get("turn_detection", JsonObject()) if is_object(heard) else JsonObject()
-        detects = is_object(detection)
-        self.service_responds = detects and detection.get("create_response") is not False
-        self.speech_interrupts = not detects or detection.get("interrupt_response") is not False
-        kind = inside(effective, "audio", "output", "format", "type")
+        audio = read(session, _TOLD, _NOTHING).audio or _Audio()
+        detection = (audio.input or _Input()).turn_detection
+        self.service_responds = detection is not None and detection.create_response is not False
+        self.speech_interrupts = detection is None or detection.interrupt_response is not False
+        kind = ((audio.output or _Output()).format or _Format()).type
         is_g711 = kind in ("audio/pcmu", "audio/pcma")
         self.output_bytes_per_ms = G711_BYTES_PER_MS if is_g711 else PCM16_BYTES_PER_MS
         if answers and self._under_way:
             self._answered(next(iter(self._under_way)), accepted=True)
         if not self._under_way:
-            self.drift = dict(_drift(self.desired, effective)) or None
-        return effective
+            drift = dict(_drift(self.desired, self.effective)) if self.desired else None
+            self.drift = drift or None
 
     def refused(self, event_id: str) -> JsonObject | None:
         """The service refused an update: gives the patch that is lost, None for no update."""
