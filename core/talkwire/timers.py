@@ -1,9 +1,11 @@
 """Deadlines: a reason per line, a time per row. Seconds, on the caller's own clock."""
 
+import math
 from collections.abc import Mapping
 
 from attrs import define, field
 
+from .errors import LocalProtocolError
 from .values import Named
 
 
@@ -18,6 +20,17 @@ class Timer(Named):
     """The service was expected to respond by itself and did not; the gate opens again."""
     SPEECH = "speech"
     """The user began to speak and nothing was heard of it since; the gate opens again."""
+    CLEARED = "cleared"
+    """Nothing answered our `output_audio_buffer.clear`: nothing was playing, so it is done."""
+    TOOL = "tool"
+    """A function call got no output; told once for each call, which may still be answered."""
+    IDLE = "idle"
+    """Nobody speaks, nothing runs and nothing is played; told once until something does. Only
+    where you give it a delay."""
+    EXPIRY = "expiry"
+    """So much is left of the session: `SessionExpiring` tells it."""
+    ENDING = "ending"
+    """The service said that the session is over and did not close it; it is closed."""
     HELLO = "hello"
     """The page has not said hello; the hop is closed."""
     READY = "ready"
@@ -29,9 +42,37 @@ DELAYS: dict[Timer, float] = {
     Timer.RESPONSE_CREATED: 15.0,
     Timer.SERVER_RESPONSE: 3.0,
     Timer.SPEECH: 30.0,
+    Timer.CLEARED: 5.0,
+    Timer.TOOL: 30.0,
+    Timer.EXPIRY: 300.0,
+    Timer.ENDING: 5.0,
     Timer.HELLO: 10.0,
     Timer.READY: 30.0,
 }
+
+
+def chosen(
+    delays: Mapping[Timer, float], otherwise: Mapping[Timer, float | None]
+) -> dict[Timer, float]:
+    """Delays with some replaced, or turned off by None.
+
+    Raises LocalProtocolError for what is no delay, or of a timer that the session has not.
+    """
+    both = dict(delays)
+    for timer, delay in otherwise.items():
+        if timer in (Timer.HELLO, Timer.READY) or timer not in (*DELAYS, Timer.IDLE):
+            raise LocalProtocolError(f"delays: {timer!r} is no timer of a session")
+        if delay is None:
+            both.pop(timer, None)
+        elif _is_seconds(delay):
+            both[timer] = delay
+        else:
+            raise LocalProtocolError(f"delays: {delay!r} is not a time in seconds")
+    return both
+
+
+def _is_seconds(delay: object) -> bool:
+    return isinstance(delay, int | float) and 0 <= delay < math.inf
 
 
 class Moment(float):
@@ -42,10 +83,14 @@ class Moment(float):
 
 @define
 class TimerTable:
-    """The deadlines now running, of those that `delays` (s) has a row for."""
+    """The deadlines now running, of those that `delays` (s) has a row for.
 
-    _delays: Mapping[Timer, float] = DELAYS
+    One that has passed is told once, and runs again only after it was not wanted for a while.
+    """
+
+    delays: Mapping[Timer, float] = DELAYS
     _deadlines: dict[Timer, Moment] = field(factory=dict[Timer, Moment])
+    _told: tuple[Timer, ...] = ()
 
     def __contains__(self, timer: Timer) -> bool:
         """Whether a timer is running."""
@@ -55,17 +100,30 @@ class TimerTable:
         """Have a timer running, from `now` unless it runs already, or not running."""
         deadlines = self._deadlines
         if not wanted:
-            if timer in deadlines:
-                del deadlines[timer]
-        elif timer not in deadlines and timer in self._delays:
-            deadlines[timer] = Moment(now + self._delays[timer])
+            if timer in deadlines or timer in self._told:
+                self.stop(timer)
+        elif timer not in deadlines and timer in self.delays and timer not in self._told:
+            deadlines[timer] = Moment(now + self.delays[timer])
+
+    def until(self, timer: Timer, deadline: Moment | None) -> None:
+        """Have a timer running until a moment of its own, None: not running."""
+        if deadline is not None:
+            self._deadlines[timer] = deadline
+        elif timer in self._deadlines:
+            self.stop(timer)
 
     def stop(self, timer: Timer) -> None:
-        """Have a timer not running."""
+        """Have a timer not running; it may be told again."""
         self._deadlines.pop(timer, None)
+        if timer in self._told:
+            self._told = tuple(told for told in self._told if told is not timer)
 
-    def clear(self) -> None:
+    def clear(self, *, but: Timer | None = None) -> None:
+        """Have none running, but perhaps one."""
+        kept = None if but is None else self._deadlines.get(but)
         self._deadlines.clear()
+        if but is not None:
+            self.until(but, kept)
 
     def next(self) -> float | None:
         """The earliest deadline, None when none is running."""
@@ -79,4 +137,5 @@ class TimerTable:
         )
         for _, timer in due:
             del self._deadlines[timer]
+            self._told += (timer,)
         return [timer for _, timer in due]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -39,8 +38,8 @@ def sent(pair: Pair, kind: str) -> list[dict[str, Any]]:
     return [frame for frame in frames if frame["type"] == kind]
 
 
-def audio(ms: int) -> str:
-    return base64.b64encode(bytes(ms * 48)).decode()
+def audio(ms: int) -> bytes:
+    return bytes(ms * 48)
 
 
 def say_aloud(pair: Pair, response_id: str) -> None:
@@ -277,10 +276,25 @@ def test_a_request_given_up_is_not_settled_again_when_it_is_answered_late() -> N
     pair.call("send_text", "Still there?")  # its create is on its way beside the late one
     events = pair.run()
     assert lost not in outcomes(events)
-    assert pair.service.active_response == "resp_1"
-    pair.engine("response_done", "resp_1")
+    assert [frame["response_id"] for frame in sent(pair, "response.cancel")] == ["resp_1"]
+    assert pair.service.active_response == "resp_2"
+
+
+def test_a_stop_outlives_the_wait_for_what_it_stops_livekit_6223() -> None:
+    pair = Pair(plane=DIRECT)
+    pair.run()
+    pair.call("send_text", "Hi.")
+    pair.call("cancel")
+    pair.sleep(16)  # given up, and the stop with it
+    assert sent(pair, "response.cancel") == []
+    events = pair.run()
+    assert Interrupted(response_id="resp_1") in events
+    assert pair.session.is_stopped("resp_1")
+    assert pair.service.active_response is None
+    pair.call("send_text", "Still there?")
     pair.run()
     assert pair.service.active_response == "resp_2"
+    assert not pair.session.is_stopped("resp_2")
 
 
 def test_a_late_response_to_a_request_given_up_does_not_end_the_users_turn() -> None:
@@ -291,9 +305,8 @@ def test_a_late_response_to_a_request_given_up_does_not_end_the_users_turn() -> 
     pair.sleep(16)  # given up; its response comes all the same
     pair.engine("speech_started", audio_start_ms=0)
     pair.run()
-    assert pair.service.active_response == "resp_1"
+    assert pair.session.is_stopped("resp_1")
     pair.call("send_text", "And tomorrow?")
-    pair.engine("response_done", "resp_1")
     pair.run()
     assert len(sent(pair, "response.create")) == 1
 

@@ -16,6 +16,7 @@ from .advice import Advice
 from .calls import Calls
 from .conversation import Conversation
 from .events import ErrorDetails
+from .expiry import Expiry
 from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
@@ -25,11 +26,22 @@ from .pending import Pending
 from .plane import Plane
 from .playback import Playback
 from .settings import Settings
-from .state import PHASES, Gate, Phase, PhaseInput, advance
+from .state import PHASES, Gate, Phase, PhaseInput
 from .usage import Allowance, SessionUsage
 from .wire import encode
 
 CLIENT_EVENT_ID = "client_event_id"
+
+# A member of an enum is looked up in a hundred nanoseconds, and these at every input.
+_CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
+_SPEECH, _HANDSHAKE = Timer.SPEECH, Timer.HANDSHAKE
+_CLEARED, _IDLE, _ENDING = Timer.CLEARED, Timer.IDLE, Timer.ENDING
+_OPEN = frozenset(phase for phase, row in PHASES.items() if PhaseInput.COMMAND in row)
+_WAITS = {
+    Gate.SERVER_EXPECTED: _ANSWER,
+    Gate.CREATE_SENT: _CREATED,
+    Gate.CANCEL_PENDING: _CREATED,
+}
 
 
 @define(eq=False, repr=False)
@@ -44,6 +56,7 @@ class Books:
     calls: Calls = field(factory=Calls)
     conversation: Conversation = field(factory=Conversation)
     settings: Settings = field(factory=Settings)
+    expiry: Expiry = field(factory=Expiry)
     usage: SessionUsage | None = None
     rate_limits: dict[str, Allowance] | None = None
     advice: Advice | None = None
@@ -78,7 +91,8 @@ class Books:
         """Let leave what may leave now, and set the clock for what is awaited."""
         timers = self.timers
         if not self.takes_commands:
-            timers.clear()
+            timers.clear(but=_ENDING)
+            timers.run(_ENDING, self.phase is Phase.ENDING, now)
             return
         due = self.gate.take_cancel()
         if due is not None:
@@ -86,25 +100,32 @@ class Books:
         create = self.gate.take()
         if create is not None:
             self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
-            timers.stop(Timer.RESPONSE_CREATED)  # each create has its own deadline
-        state, speaks = self.gate.state, self.gate.user_speaks
-        sent = state in (Gate.CREATE_SENT, Gate.CANCEL_PENDING)
-        timers.run(Timer.RESPONSE_CREATED, sent and self._is_connected(), now)
-        timers.run(Timer.SERVER_RESPONSE, state is Gate.SERVER_EXPECTED and not speaks, now)
-        timers.run(Timer.SPEECH, speaks, now)
+            timers.stop(_CREATED)  # each create has its own deadline
+        waits, speaks = _WAITS.get(self.gate.state), self.gate.user_speaks
+        timers.run(_CREATED, waits is _CREATED and self._is_connected(), now)
+        timers.run(_ANSWER, waits is _ANSWER and not speaks, now)
+        timers.run(_SPEECH, speaks, now)
         if not self._awaits_configuration():
-            timers.stop(Timer.HANDSHAKE)
+            timers.run(_HANDSHAKE, False, now)
         if self.held is not None and Timer.HANDSHAKE not in timers:
             self.frames, self.held = self.frames + self.held, None
+        timers.run(_CLEARED, self.pending.clears > 0, now)
+        if _IDLE in timers.delays:
+            timers.run(_IDLE, self._is_idle(), now)
+
+    def _is_idle(self) -> bool:
+        busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.next_due
+        plays = self.playback.playing or self.playback.user_speaks or self.playback.audible()
+        return self.phase is not Phase.CONNECTING and not busy and not plays
 
     @property
     def takes_commands(self) -> bool:
         """Whether a command makes sense in this phase."""
-        return advance(PHASES, self.phase, PhaseInput.COMMAND) is not None
+        return self.phase in _OPEN
 
     def _is_connected(self) -> bool:
         """Whether frames reach the service: a page's call may take long to open."""
-        return self.phase is not Phase.CONNECTING or Timer.HANDSHAKE in self.plane.delays
+        return self.phase is not Phase.CONNECTING or self.plane.trusted
 
     def _awaits_configuration(self) -> bool:
         """Whether the service owes its first word, or the answer to what we asked for first."""

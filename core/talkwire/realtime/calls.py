@@ -6,6 +6,7 @@ Legality is `state.CALLS`. A response whose calls are all answered wants one fol
 
 from attrs import define, field
 
+from ..timers import Moment
 from .happenings import FunctionCall, FunctionCallCut
 from .state import CALLS, Call, CallInput, advance
 
@@ -55,6 +56,8 @@ class Calls:
 
     _records: dict[str, CallRecord] = field(factory=dict[str, CallRecord])
     _batches: dict[str, Batch] = field(factory=dict[str, Batch])
+    _due: dict[str, Moment] | None = None
+    """By when those handed to the application shall be answered; oldest first."""
 
     def __getitem__(self, call_id: str) -> CallRecord:
         return self._records[call_id]
@@ -109,9 +112,26 @@ class Calls:
         """The output of a call is being sent."""
         record = self._records[call_id]
         record.state = self._next(record, CallInput.ANSWER)
+        if self._due:
+            self._due.pop(call_id, None)
         batch = self._batches.setdefault(record.batch, Batch(response_done=True))
         batch.open.discard(call_id)
         batch.respond |= respond
+
+    def expect(self, call_id: str, due: Moment) -> None:
+        """A call was handed to the application, which shall answer it until then."""
+        self._due = {**(self._due or {}), call_id: due}
+
+    @property
+    def next_due(self) -> Moment | None:
+        """When the next call is due to be answered."""
+        return next(iter(self._due.values())) if self._due else None
+
+    def take_due(self, now: float) -> list[str]:
+        """The calls that were not answered in time; told once."""
+        due = [call_id for call_id, at in (self._due or {}).items() if at <= now]
+        self._due = {i: at for i, at in (self._due or {}).items() if at > now} or None
+        return due
 
     def refused(self, call_id: str) -> None:
         """The service did not take the output: the call may be answered again."""

@@ -60,6 +60,8 @@ class ResponseGate:
     """This service is known to echo our metadata."""
     _turn: bool = False
     """The service owes an answer to what the user said."""
+    _given_up: tuple[str, ...] = ()
+    """Requests that were told as lost: their response is stopped if it comes all the same."""
 
     def _move(self, moved_by: GateInput) -> bool:
         state = advance(GATES, self.state, moved_by)
@@ -140,6 +142,8 @@ class ResponseGate:
             self._forget(self.active)
         self._move(GateInput.CREATED)
         self.active = response_id
+        if ours in self._given_up:
+            self._move(GateInput.CANCEL)
         if self.state is Gate.CANCEL_SENT:
             self._cancel_due = response_id
         settled: list[str] = []
@@ -238,7 +242,12 @@ class ResponseGate:
         return []
 
     def failed(self, moved_by: GateInput = GateInput.FAILED) -> list[str]:
-        """Our create came to nothing, by an error or by the deadline."""
+        """Our create came to nothing, by an error or by the deadline.
+
+        One that was given up may have a response all the same (livekit/agents#6223).
+        """
+        if moved_by is GateInput.GIVE_UP and self._on_its_way is not None:
+            self._given_up = (*self._given_up, *self._on_its_way.event_ids)[-REMEMBERED:]
         self._move(moved_by)
         return self._take_on_its_way()
 

@@ -39,6 +39,9 @@ ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
 }
 
 
+_CLEAR = "output_audio_buffer.clear"
+
+
 @define
 class Sent:
     """What must be known of a command until it is answered."""
@@ -80,12 +83,15 @@ class Pending:
     _commands: dict[str, Sent] = field(factory=dict[str, Sent])
     turn: str = ""
     """The item that the service makes of the user's turn; committing it answers nobody."""
+    clears: int = 0
+    """How many clears of the output audio are on their way: nothing need answer them."""
 
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._commands
 
     def add(self, event_id: str, command: c.Command) -> None:
-        self._commands[event_id] = _sent(command)
+        sent = self._commands[event_id] = _sent(command)
+        self.clears += sent.type == _CLEAR
 
     def get(self, event_id: str) -> Sent | None:
         return self._commands.get(event_id)
@@ -110,6 +116,8 @@ class Pending:
 
     def of(self, kind: str) -> list[str]:
         """The event ids of the commands of one type that are on their way, oldest first."""
+        if not self._commands:
+            return []
         return [i for i, sent in self._commands.items() if sent.type == kind]
 
     def about(self, kind: str) -> set[str]:
@@ -120,6 +128,7 @@ class Pending:
         self, event_id: str, outcome: Outcome, error: ErrorDetails | None = None
     ) -> CommandSettled:
         sent = self._commands.pop(event_id)
+        self.clears -= sent.type == _CLEAR
         return CommandSettled(event_id=event_id, type=sent.type, outcome=outcome, error=error)
 
     def lose_all(self) -> list[CommandSettled]:

@@ -23,8 +23,9 @@ class Plane(Value):
     """The largest frame that passes; a browser closes the channel over a larger one (§3.10)."""
 
 
-_RELAY = {t: DELAYS[t] for t in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE, Timer.SPEECH)}
-_SERVICE = {**_RELAY, Timer.HANDSHAKE: DELAYS[Timer.HANDSHAKE]}
+_HOP = (Timer.HELLO, Timer.READY)
+_SERVICE = {timer: delay for timer, delay in DELAYS.items() if timer not in _HOP}
+_RELAY = {timer: delay for timer, delay in _SERVICE.items() if timer is not Timer.HANDSHAKE}
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
 """A websocket to the service, audio included."""

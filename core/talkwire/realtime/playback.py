@@ -33,6 +33,8 @@ class Playback:
     bytes_per_ms: int = PCM16_BYTES_PER_MS
     playing: str | None = None
     """The response that the service is playing to the user (WebRTC, SIP)."""
+    user_speaks: bool = False
+    """The user began to speak, and nothing was heard of its end."""
     _played: bool = False
     _parts: dict[str, Part] = field(factory=dict[str, Part])
 

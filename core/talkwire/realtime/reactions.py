@@ -27,7 +27,7 @@ from .items import Response
 from .limits import MIN_COMMIT_MS
 from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
 from .playback import PCM16_BYTES_PER_MS
-from .state import PHASES, CallInput, PhaseInput, advance
+from .state import PHASES, CallInput, Gate, PhaseInput, advance
 from .transcript import WORDS
 
 Reaction = Callable[[Books, Any, list[Event]], None]
@@ -35,19 +35,20 @@ Reaction = Callable[[Books, Any, list[Event]], None]
 
 def move_phase(books: Books, event: e.ServerEvent) -> bool:
     """Move the phase by an event; False where the table has no row for it."""
-    phase = advance(PHASES, books.phase, _PHASE_INPUTS.get(type(event), PhaseInput.OTHER))
+    phase = advance(PHASES, books.phase, _PHASE_INPUTS.get(type(event), _OTHER))
     if phase is None:
         return False
     books.phase = phase
     return True
 
 
+_OTHER = PhaseInput.OTHER
 _PHASE_INPUTS: dict[type[e.ServerEvent], PhaseInput] = {
     e.SessionCreated: PhaseInput.CREATED,
     e.SessionUpdated: PhaseInput.UPDATED,
 }
 
-STEADY = tuple(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
+STEADY = frozenset(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
 """Where an ordinary event does not move the phase."""
 
 
@@ -123,6 +124,8 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         reason = f"{response.id} began before {gate.active} ended"
         events.append(Anomaly(type=event.type, reason=reason))
     books.settle(gate.created(response.id, ours), events)
+    if gate.state is Gate.CANCEL_SENT:
+        books.interrupt(response.id, events)  # it was stopped before it began (§3.5)
 
 
 def _out_of_band_create(books: Books, ours: str | None) -> list[str]:
@@ -231,6 +234,7 @@ def _committed(books: Books, event: e.InputAudioBufferCommitted, events: list[Ev
     if books.pending.is_turn(event) or not books.pending.of("input_audio_buffer.commit"):
         _turn_ended(books)
     else:
+        books.playback.user_speaks = False
         books.gate.quiet()
 
 
@@ -239,6 +243,7 @@ def _speech_started(
 ) -> None:
     """Where we own the playback, speech stops it and cuts the item at what was heard."""
     books.pending.turn = event.item_id
+    books.playback.user_speaks = True
     if books.settings.service_responds:
         books.gate.speech(True)
     cut = books.cut_playing() if books.settings.speech_interrupts else None
@@ -257,12 +262,14 @@ def _speech_stopped(
 
 
 def _turn_ended(books: Books) -> None:
+    books.playback.user_speaks = False
     if books.settings.service_responds:
         books.timers.stop(Timer.SERVER_RESPONSE)  # each turn has its own deadline
         books.gate.speech(False)
 
 
 def _input_cleared(books: Books, event: e.InputAudioBufferCleared, events: list[Event]) -> None:
+    books.playback.user_speaks = False
     books.gate.quiet()
 
 

@@ -12,6 +12,7 @@ import msgspec
 from attrs import evolve
 
 from ..errors import LocalProtocolError
+from ..timers import Timer
 from . import commands as c
 from .books import Books, labelled
 from .commands import Command, JsonObject
@@ -69,6 +70,7 @@ def send_mcp_approval(
 ) -> str:
     """Answer a request for approval, once; gives the item's `event_id`."""
     require_open(books, "send_mcp_approval")
+    _require_approvable(books, approval_request_id, "send_mcp_approval")
     item: JsonObject = {
         "type": "mcp_approval_response",
         "approval_request_id": approval_request_id,
@@ -146,14 +148,12 @@ def _require_answerable(books: Books, call_id: str, call: str) -> None:
     raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
 
 
-def _require_approvable(books: Books, request_id: str) -> McpBook:
+def _require_approvable(books: Books, request_id: str, call: str) -> McpBook:
     mcp = books.mcp or McpBook()
     if not mcp.can_answer(request_id):
         approval = mcp.approvals.get(request_id)
         state = "not known" if approval is None else approval.state.value
-        raise LocalProtocolError(
-            f"mcp_approval_response is not legal: request {request_id!r} is {state}"
-        )
+        raise LocalProtocolError(f"{call} is not legal: request {request_id!r} is {state}")
     return mcp
 
 
@@ -255,12 +255,13 @@ def _send_item(
     elif kind == "function_call" and not call_id:
         raise LocalProtocolError("ConversationItemCreate: a function_call needs a call_id")
     request_id = str(item.get("approval_request_id", ""))
-    mcp = _require_approvable(books, request_id) if kind == "mcp_approval_response" else None
+    mcp = _require_approvable(books, request_id, kind) if kind == "mcp_approval_response" else None
     _send_plain(books, evolve(command, item=item), event_id)
     if mcp is not None:
         mcp.answer(request_id)
     if kind == "function_call_output":
         books.calls.answer(call_id, respond=respond)
+        books.timers.until(Timer.TOOL, books.calls.next_due)
         books.follow_up(books.calls[call_id].batch)
     elif kind == "function_call":
         books.calls.adopt(call_id, name=str(item.get("name", "")))

@@ -1,17 +1,18 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
-from collections.abc import Callable, Sequence
-from typing import Self, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self, TypeVar, get_args
 
 import msgspec
 
 from ..errors import LocalProtocolError
 from ..snapshot import read, write
-from ..timers import Timer, TimerTable
+from ..timers import Moment, Timer, TimerTable, chosen
 from . import commands as c
 from . import requests
 from .books import Books
 from .calls import Calls
+from .clock import TIMES, begin, expect_outputs, expired
 from .commands import Command, JsonObject
 from .conversation import Conversation
 from .events import ServerEvent
@@ -22,7 +23,6 @@ from .happenings import (
     InvalidFrame,
     Outcome,
     SessionClosed,
-    TimedOut,
     UnknownEvent,
 )
 from .ids import Counter, IdFactory
@@ -30,15 +30,25 @@ from .mcp import McpBook
 from .plane import DIRECT, Plane
 from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
 from .settings import Settings
-from .state import PHASES, GateInput, Phase, PhaseInput, advance
-from .usage import SessionUsage
+from .state import PHASES, Phase, PhaseInput, advance
+from .usage import Allowance, SessionUsage
 from .wire import decode_event, wire_type
 
 Asked = TypeVar("Asked")
 Heard = ServerEvent | InvalidFrame | UnknownEvent
 
 _LOUD = {**ITEMS, **MOVES}
-_FOLLOWED = frozenset({*_LOUD, InvalidFrame, UnknownEvent})
+_IDLE = Timer.IDLE
+
+
+def _follow_up(books: Books, event: Any) -> None:
+    """Stands for what is done about the events that are not in the table below."""
+
+
+# What is done about events that nothing follows from: something quick, or nothing at all.
+_TELLS: dict[type[Any], Callable[[Books, Any], None] | None] = {
+    kind: QUIET.get(kind) for kind in get_args(ServerEvent) if kind not in {**_LOUD, **TIMES}
+}
 
 
 class Session:
@@ -55,18 +65,27 @@ class Session:
     """
 
     # Until the first input there are no books: a session that waits costs next to nothing.
-    __slots__ = ("_books", "_ids", "_retain", "_started", "plane")
+    __slots__ = ("_books", "_delays", "_ids", "_retain", "_started", "_unix_time", "plane")
 
     def __init__(
         self,
         *,
         plane: Plane = DIRECT,
         now: float,
+        unix_time: float | None = None,
         ids: IdFactory | None = None,
+        delays: Mapping[Timer, float | None] | None = None,
         retain: int | None = None,
     ) -> None:
+        """`unix_time` is the wall clock at `now`, without which `expires_at` cannot be timed;
+        `delays` (s) replaces those of `timers.DELAYS`, None turns one off.
+
+        Raises LocalProtocolError for a delay that is none, or not of a session's.
+        """
         self.plane = plane
         self._started = now
+        self._unix_time = unix_time
+        self._delays = plane.delays if delays is None else chosen(plane.delays, delays)
         self._ids = ids
         self._retain = retain
         self._books: Books | None = None
@@ -90,7 +109,9 @@ class Session:
         return session
 
     def _open(self) -> Books:
-        books = Books(self.plane, self._ids or Counter(), TimerTable(self.plane.delays))
+        books = Books(self.plane, self._ids or Counter(), TimerTable(self._delays))
+        if self._unix_time is not None:
+            books.expiry.epoch = Moment(self._started - self._unix_time)
         books.conversation.retain = self._retain
         books.timers.run(Timer.HANDSHAKE, True, self._started)
         self._books = books
@@ -102,11 +123,10 @@ class Session:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         books = self._books or self._open()
         event = decode_event(frame)
-        kind = type(event)
-        if kind in _FOLLOWED or books.phase not in STEADY:
+        tell = _TELLS.get(type(event), _follow_up)
+        if tell is _follow_up or books.phase not in STEADY:
             return self._follow(books, event, now)
         # Most frames by far: words, sound, and what the books do not need.
-        tell = QUIET.get(kind)
         if tell is not None:
             tell(books, event)
         return [event]
@@ -115,7 +135,7 @@ class Session:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
         kind, steady = type(event), books.phase in STEADY
-        if not move_phase(books, event):
+        if not (steady and kind in ITEMS) and not move_phase(books, event):
             reason = f"the session is {books.phase.value}"
             return books.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
@@ -128,7 +148,13 @@ class Session:
             react(books, event, events)
             if answered is not None:
                 events.append(books.pending.settle(answered, Outcome.DONE))
+        if not steady:
+            begin(books, now)
+        timed = TIMES.get(kind)
+        if timed is not None:
+            timed(books, event, now)
         if kind in MOVES or not steady or len(events) > 1:
+            expect_outputs(books, events, now)
             books.after(now)
             books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
         return events
@@ -153,11 +179,10 @@ class Session:
         books = self._books or self._open()
         events: list[Event] = []
         for timer in books.timers.expire(now):
-            events.append(TimedOut(timer=timer))
-            if timer is Timer.SPEECH:
-                books.gate.quiet()
-            if timer in (Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE):
-                books.settle(books.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
+            events += expired(books, timer, now)
+            if timer is Timer.ENDING:
+                reason = "closed by us: the service did not"
+                events += self.receive_close(reason=reason, now=now)
         books.after(now)
         return events
 
@@ -266,6 +291,8 @@ class Session:
     def _ask(self, now: float, request: Callable[..., Asked], *what: object) -> Asked:
         books = self._books or self._open()
         asked = request(books, *what)
+        if _IDLE in books.timers.delays:
+            books.timers.stop(_IDLE)
         books.after(now)
         return asked
 
@@ -287,7 +314,7 @@ class Session:
         """When to call `handle_timeout`, on the clock of `now`; None: no need."""
         if self._books is not None:
             return self._books.timers.next()
-        delay = self.plane.delays.get(Timer.HANDSHAKE)
+        delay = self._delays.get(Timer.HANDSHAKE)
         return None if delay is None else self._started + delay
 
     @classmethod
@@ -328,6 +355,29 @@ class Session:
         return (self._books or self._open()).settings
 
     @property
+    def ids(self) -> IdFactory:
+        """What makes the ids; another may take over at any time."""
+        return (self._books or self._open()).ids
+
+    @ids.setter
+    def ids(self, ids: IdFactory) -> None:
+        (self._books or self._open()).ids = ids
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the service ends the session, in unix seconds; None when it did not say."""
+        return (self._books or self._open()).expiry.expires_at
+
+    @property
+    def rate_limits(self) -> Mapping[str, Allowance]:
+        """What the account may still spend, by the name of the limit, as it was last told."""
+        return (self._books or self._open()).rate_limits or {}
+
+    def is_stopped(self, response_id: str) -> bool:
+        """Whether a response was cut off lately: what still comes of it is not to be played."""
+        return self._books is not None and response_id in self._books.interrupted
+
+    @property
     def usage(self) -> SessionUsage:
         """What the session has cost so far, in tokens by modality."""
         return (self._books or self._open()).usage or SessionUsage()
@@ -336,15 +386,6 @@ class Session:
     def mcp(self) -> McpBook:
         """The MCP servers' tools, the calls of them and what asks for approval."""
         return (self._books or self._open()).mcp or McpBook()
-
-    @property
-    def ids(self) -> IdFactory:
-        """What makes the ids; another may take over at any time."""
-        return (self._books or self._open()).ids
-
-    @ids.setter
-    def ids(self, ids: IdFactory) -> None:
-        (self._books or self._open()).ids = ids
 
     @property
     def counts(self) -> dict[str, int]:

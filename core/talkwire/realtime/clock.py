@@ -1,0 +1,111 @@
+"""What a session does about time: what frames say of it, and each deadline that passes.
+
+Which deadlines run is set after every input, in `books.py`; how long they are, in `timers.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from ..timers import Moment, Timer
+from . import events as e
+from .books import Books
+from .happenings import Event, FunctionCall, Outcome, TimedOut
+from .items import read
+from .state import GateInput
+from .usage import allowances
+
+
+class _Told(msgspec.Struct):
+    expires_at: Any = None
+
+
+_TOLD = msgspec.json.Decoder(_Told)
+
+
+def _limits(books: Books, event: e.RateLimitsUpdated, now: float) -> None:
+    books.rate_limits = allowances(books.rate_limits or {}, event.rate_limits, now)
+
+
+def _end(books: Books, event: e.SessionCreated | e.SessionUpdated, now: float) -> None:
+    if books.expiry.tell(read(event.session, _TOLD, _Told()).expires_at):
+        _warn_ahead(books)
+
+
+def begin(books: Books, now: float) -> None:
+    """The service spoke for the first time."""
+    books.expiry.begin(now)
+    _warn_ahead(books)
+
+
+def _warn_ahead(books: Books) -> None:
+    ahead, end = books.timers.delays.get(Timer.EXPIRY), books.expiry.at
+    if ahead is not None and end is not None:
+        books.timers.until(Timer.EXPIRY, Moment(end - ahead))
+
+
+TIMES: dict[type[Event], Callable[[Books, Any, float], None]] = {
+    e.RateLimitsUpdated: _limits,
+    e.SessionCreated: _end,
+    e.SessionUpdated: _end,
+}
+"""What a frame says of time, by its type."""
+
+
+def expect_outputs(books: Books, events: Iterable[Event], now: float) -> None:
+    """Calls were handed to the application: from now on their outputs are awaited."""
+    delay = books.timers.delays.get(Timer.TOOL)
+    for event in events:
+        if isinstance(event, FunctionCall) and not event.out_of_band and delay is not None:
+            books.calls.expect(event.call_id, Moment(now + delay))
+            books.timers.until(Timer.TOOL, books.calls.next_due)
+
+
+# -- deadlines
+
+
+def _told(books: Books, timer: Timer, now: float) -> list[Event]:
+    return [TimedOut(timer=timer)]
+
+
+def _give_up(books: Books, timer: Timer, now: float) -> list[Event]:
+    events: list[Event] = [TimedOut(timer=timer)]
+    books.settle(books.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
+    return events
+
+
+def _silence(books: Books, timer: Timer, now: float) -> list[Event]:
+    books.gate.quiet()
+    return [TimedOut(timer=timer)]
+
+
+def _nothing_to_clear(books: Books, timer: Timer, now: float) -> list[Event]:
+    events: list[Event] = [TimedOut(timer=timer)]
+    books.settle(books.pending.of("output_audio_buffer.clear"), events)
+    return events
+
+
+def _no_output(books: Books, timer: Timer, now: float) -> list[Event]:
+    due = books.calls.take_due(now)
+    books.timers.until(Timer.TOOL, books.calls.next_due)
+    return [TimedOut(timer=timer, call_id=call_id) for call_id in due]
+
+
+def _ends_soon(books: Books, timer: Timer, now: float) -> list[Event]:
+    return [books.expiry.warning(now)]
+
+
+_EXPIRED: dict[Timer, Callable[[Books, Timer, float], list[Event]]] = {
+    Timer.RESPONSE_CREATED: _give_up,
+    Timer.SERVER_RESPONSE: _give_up,
+    Timer.SPEECH: _silence,
+    Timer.CLEARED: _nothing_to_clear,
+    Timer.TOOL: _no_output,
+    Timer.EXPIRY: _ends_soon,
+}
+
+
+def expired(books: Books, timer: Timer, now: float) -> list[Event]:
+    """A deadline passed: do what `Timer` says, and tell."""
+    return _EXPIRED.get(timer, _told)(books, timer, now)
