@@ -2,7 +2,15 @@
 
 import pytest
 
-from support.frames import Script, error, event, session_created, session_updated, settled
+from support.frames import (
+    Script,
+    error,
+    event,
+    response_created,
+    session_created,
+    session_updated,
+    settled,
+)
 from talkwire import (
     DIRECT,
     RELAY,
@@ -18,7 +26,6 @@ from talkwire import (
     Timer,
     commands,
 )
-
 
 WARNED = 3300.0  # seconds from the first frame until all that is left is the end of the session
 
@@ -169,6 +176,17 @@ def test_what_is_sent_behind_audio_keeps_its_place_and_updates_overtake_it_3_1()
         "conversation.item.create",
         "response.create",
     ]
+
+
+def test_what_stops_something_does_not_wait_for_audio_3_1() -> None:
+    script = Script(fresh=True)
+    script.session.session_update({"instructions": "Be brief."}, now=0.0)
+    script.session.send_text("Hello.", now=0.0)
+    script.hear(session_created(), response_created("resp_1"))
+    script.session.send_audio(SOUND, now=0.0)
+    script.sent()
+    script.session.cancel(now=0.0)
+    assert script.sent_types() == ["response.cancel"]
 
 
 def test_where_nothing_was_asked_for_the_first_word_of_the_service_is_enough_3_1() -> None:

@@ -44,6 +44,17 @@ _WAITS = {
 }
 
 
+# What audio waits for, and what stops something: these do not wait for audio.
+_OVERTAKES = frozenset(
+    {
+        "session.update",
+        "response.cancel",
+        "conversation.item.truncate",
+        "output_audio_buffer.clear",
+    }
+)
+
+
 @define(eq=False, repr=False)
 class Books:
     """Everything a session knows. What is not of use to others has an underscore where it is."""
@@ -65,7 +76,7 @@ class Books:
     pending: Pending = field(factory=Pending)
     frames: list[str] = field(factory=list[str])
     held: list[str] | None = None
-    """Audio that came before the configuration was confirmed, and what was sent behind it."""
+    """Audio that came before the configuration was confirmed, and what is to follow it."""
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
@@ -94,10 +105,14 @@ class Books:
             timers.clear(but=_ENDING)
             timers.run(_ENDING, self.phase is Phase.ENDING, now)
             return
+        if not self._awaits_configuration():
+            timers.run(_HANDSHAKE, False, now)
+        if self.held is not None and Timer.HANDSHAKE not in timers:
+            self.frames, self.held = self.frames + self.held, None
         due = self.gate.take_cancel()
         if due is not None:
             self.cancel(due)
-        create = self.gate.take()
+        create = self.gate.take() if self.held is None else None
         if create is not None:
             self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
             timers.stop(_CREATED)  # each create has its own deadline
@@ -105,10 +120,6 @@ class Books:
         timers.run(_CREATED, waits is _CREATED and self._is_connected(), now)
         timers.run(_ANSWER, waits is _ANSWER and not speaks, now)
         timers.run(_SPEECH, speaks, now)
-        if not self._awaits_configuration():
-            timers.run(_HANDSHAKE, False, now)
-        if self.held is not None and Timer.HANDSHAKE not in timers:
-            self.frames, self.held = self.frames + self.held, None
         timers.run(_CLEARED, self.pending.clears > 0, now)
         if _IDLE in timers.delays:
             timers.run(_IDLE, self._is_idle(), now)
@@ -153,19 +164,21 @@ class Books:
 
     def queue(self, command: c.Command) -> None:
         """Have a command leave; it was checked to be JSON."""
-        self.leave(encode(command))
+        self.leave(command.type, encode(command))
 
-    def leave(self, frame: str) -> None:
+    def leave(self, kind: str, frame: str) -> None:
         """Have a frame leave, behind audio that still waits."""
-        frames = self.frames if self.held is None else self.held
-        frames.append(frame)
+        if self.held is None or kind in _OVERTAKES:
+            self.frames.append(frame)
+        else:
+            self.held.append(frame)
 
     def leave_audio(self, frame: str, size: int) -> None:
         """Have `size` bytes of audio leave, once the service is configured (ag2ai/ag2#509)."""
         if self.phase is not Phase.READY and self.held is None and Timer.HANDSHAKE in self.timers:
             self.held = []
         self.appended_bytes += size
-        self.leave(frame)
+        self.leave("input_audio_buffer.append", frame)
 
     def settle(
         self,

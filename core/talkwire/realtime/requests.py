@@ -193,10 +193,7 @@ def _encoded(books: Books, command: Command) -> str:
 def _send_plain(books: Books, command: Command, event_id: str) -> None:
     frame = _encoded(books, command)
     books.pending.add(event_id, command)
-    if isinstance(command, c.SessionUpdate):
-        books.frames.append(frame)  # audio waits for this, so it must not wait for audio
-    else:
-        books.leave(frame)
+    books.leave(command.type, frame)
 
 
 def _update(books: Books, command: c.SessionUpdate, event_id: str) -> None:
