@@ -9,14 +9,28 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+
+from talkwire import UnreadableError
+from talkwire.replay import Replay, replay
+
+from .recording import printable, told
 
 
 class Trouble(Exception):  # noqa: N818 - it is shown to the user, one line
     """Why a command cannot run, and what to do about it."""
 
+    status = 1
+
+
+class Unusable(Trouble):
+    """What was named on the command line cannot be used."""
+
+    status = 2
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Trouble is one line on stderr and exit status 1."""
+    """Run a command. Trouble is one line on stderr and exit status 1, or 2 for a bad file."""
     started = time.monotonic()
     options = _parser().parse_args(arguments)
     logging.basicConfig(
@@ -24,14 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         format="%(levelname)s %(name)s: %(message)s",
     )
     try:
-        _demo(options, started)
+        options.run(options, started)
     except Trouble as trouble:
-        sys.exit(f"talkwire: {trouble}")
+        print(f"talkwire: {trouble}", file=sys.stderr)
+        sys.exit(trouble.status)
     except KeyboardInterrupt:
         sys.exit(130)  # ^C while the voice was loading: as the shell knows it, without a traceback
-    # A tool that never returns must not hold the process: threads cannot be stopped.
-    sys.stdout.flush()
-    os._exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,8 +56,43 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)"
     )
+    demo.add_argument(
+        "--record", type=Path, metavar="FOLDER", help="write a recording of each call to a folder"
+    )
     demo.add_argument("--verbose", action="store_true", help="log what happens")
+    demo.set_defaults(run=_demo)
+    replay = commands.add_parser("replay", help="play a recording again and show what was said")
+    replay.add_argument("file", type=Path, help="the recording: JSON lines, as --record writes it")
+    replay.add_argument(
+        "--check", action="store_true", help="fail when a byte that leaves differs from then"
+    )
+    replay.set_defaults(run=_replay, verbose=False)
     return parser
+
+
+def _replay(options: argparse.Namespace, started: float) -> None:
+    file: Path = options.file
+    try:
+        # Lines end in "\n" alone; bytes that are no UTF-8 are for `replay` to refuse.
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            played = replay(lines)
+    except OSError as error:
+        raise Unusable(f"{file}: {error.strerror}") from error
+    except UnreadableError as error:
+        raise Unusable(f"{file}: {error}") from error
+    if options.check:
+        _check(file, played)
+    else:
+        print(*told(played), sep="\n")
+
+
+def _check(file: Path, played: Replay) -> None:
+    if played.difference is not None:
+        parted = played.difference
+        was, is_ = (printable(each or "no frame") for each in (parted.expected, parted.got))
+        raise Trouble(f"{file}: line {parted.line} differs\nrecorded: {was}\nreplayed: {is_}")
+    cut = "; its last line is cut off" if played.cut else ""
+    print(f"{file}: {len(played.steps)} inputs, {played.frames} frames, every byte the same{cut}")
 
 
 def _demo(options: argparse.Namespace, started: float) -> None:
@@ -59,11 +106,27 @@ def _demo(options: argparse.Namespace, started: float) -> None:
         openai = OpenAI.from_env() if options.openai else None
     except (MissingKey, ValueError) as error:
         raise Trouble(str(error)) from error
+    try:
+        if options.record is not None:
+            options.record.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unusable(f"{options.record}: {error.strerror}") from error
     with _listen(options.host, options.port) as listener:
         try:
-            asyncio.run(serve_demo(listener, openai=openai, model=options.model, started=started))
+            asyncio.run(
+                serve_demo(
+                    listener,
+                    openai=openai,
+                    model=options.model,
+                    started=started,
+                    record=options.record,
+                )
+            )
         except VoiceError as error:
             raise Trouble(str(error)) from error
+    # A tool that never returns must not hold the process: threads cannot be stopped.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _listen(host: str, port: int) -> socket.socket:

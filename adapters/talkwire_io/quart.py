@@ -16,6 +16,8 @@ from quart import Blueprint, Quart, Response, Websocket, abort, websocket
 from quart.asgi import ASGIWebsocketConnection
 
 from talkwire import RELAY, JsonObject, Relay, Session, counter
+from talkwire.recording import Write
+from talkwire.recording import record as recorded
 
 from .asyncio import Connection
 from .browser import static_path
@@ -114,13 +116,15 @@ async def connect(
     subscribe: Iterable[str] | None = None,
     calls_url: str | None = None,
     origins: Container[str] | None = None,
+    record: Write | None = None,
 ) -> AsyncGenerator[Connection]:
     """One call for the page behind the current websocket, opened with an ephemeral key.
 
     `settings` is the session's configuration (§1.6), `service` who answers (None: OpenAI, with
     OPENAI_API_KEY and OPENAI_BASE_URL from the environment), `subscribe` the event types to receive
     beside those the session needs (None: all), `calls_url` where the page posts its offer
-    (None: at the service), `origins` who may connect (None: pages of this same host; S1).
+    (None: at the service), `origins` who may connect (None: pages of this same host; S1), `record`
+    what takes the lines of a recording (`talkwire.recording`).
 
     When the page goes, iterating ends; leaving the block says goodbye and hangs the call up.
 
@@ -141,8 +145,9 @@ async def connect(
         # Not before: the page cannot say hello while it waits for us, and its time would run.
         now = asyncio.get_running_loop().time()
         session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
-        session.session_update(settings, now=now)
         relay = Relay(session, subscribe=subscribe, now=now)
+        relay = relay if record is None else recorded(relay, record, now=now)
+        relay.session.session_update(settings, now=now)
         relay.open_call(calls_url or service.calls_url, key.value.reveal(), now=now)
         try:
             async with Connection(relay, transport) as connection:

@@ -3,17 +3,19 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 
 from attrs import field, frozen
 from quart import Quart, Response
 
 from talkwire import FunctionCall, JsonObject, LocalProtocolError, PageText
+from talkwire.recording import Write
 
 from ..asyncio import Connection
 from ..openai import OpenAI, ServiceError, ServiceUnreachable
 from ..quart import blueprint, connect
+from ..recording import recording_in
 from ..tools import Tools
 from .tools import EXAMPLES, TOOLS
 
@@ -54,6 +56,8 @@ class Demo:
     brain_notice: str | None = None
     voice_ok: bool = True
     voice_message: str | None = None
+    record: Path | None = None
+    """The folder for recordings of the calls."""
     _calls: set[Connection] = field(factory=set[Connection], init=False)
 
     def status(self) -> JsonObject:
@@ -77,6 +81,10 @@ class Demo:
             yield
         finally:
             self._calls.discard(call)
+
+    def recording(self) -> AbstractContextManager[Write | None]:
+        """Where a call is written down, if it is."""
+        return nullcontext() if self.record is None else recording_in(self.record)
 
     async def say_goodbye(self) -> None:
         """End every call: the pages are told, the handlers finish by themselves."""
@@ -121,19 +129,26 @@ def create_app(demo: Demo) -> Quart:
 async def _talk(demo: Demo) -> None:
     """One call: run the model's tools, pass on what the user types."""
     settings = {**SETTINGS, "tools": demo.tools.definitions}
-    async with (
-        connect(settings, service=demo.service, model=demo.model, calls_url=demo.calls_url) as call,
-        demo.keeping(call),
-        asyncio.TaskGroup() as running,
-    ):
-        async for event in call:
-            match event:
-                case FunctionCall():
-                    running.create_task(demo.tools.respond(call, event))
-                case PageText():
-                    await _say(call, event.text)
-                case _:
-                    pass
+    with demo.recording() as record:
+        async with (
+            connect(
+                settings,
+                service=demo.service,
+                model=demo.model,
+                calls_url=demo.calls_url,
+                record=record,
+            ) as call,
+            demo.keeping(call),
+            asyncio.TaskGroup() as running,
+        ):
+            async for event in call:
+                match event:
+                    case FunctionCall():
+                        running.create_task(demo.tools.respond(call, event))
+                    case PageText():
+                        await _say(call, event.text)
+                    case _:
+                        pass
 
 
 async def _say(call: Connection, text: str) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]
 from hypercorn.config import Config
@@ -23,19 +24,26 @@ _CALLS_PATH = "/v1/realtime/calls"
 
 
 async def serve_demo(
-    listener: socket.socket, *, openai: OpenAI | None, model: str, started: float
+    listener: socket.socket,
+    *,
+    openai: OpenAI | None,
+    model: str,
+    started: float,
+    record: Path | None = None,
 ) -> None:
     """Serve on a listening socket until SIGINT or SIGTERM. `openai` None: the local service.
 
-    `started` is when the command began (seconds, `time.monotonic`), to say how long it took.
+    `started` is when the command began (seconds, `time.monotonic`), to say how long it took;
+    `record` a folder that is there, for recordings of the calls.
     Raises VoiceError when a model file is not what it should be.
     """
     host, port = listener.getsockname()[:2]
     if openai is None:
         print("Loading the offline voice …", flush=True)
-        demo, calls = await _local_demo(f"http://{_reachable(host)}:{port}/v1", model)
+        demo, calls = await _local_demo(f"http://{_reachable(host)}:{port}/v1", model, record)
     else:
-        demo, calls = Demo(service=openai, model=model, name="openai"), None
+        demo = Demo(service=openai, model=model, name="openai", record=record)
+        calls = None
     app = create_app(demo)
     app.after_serving(demo.service.aclose)
     if calls is not None:
@@ -64,7 +72,7 @@ async def serve_demo(
     await serve(app, config, shutdown_trigger=stopped)
 
 
-async def _local_demo(base_url: str, model: str) -> tuple[Demo, Calls]:
+async def _local_demo(base_url: str, model: str, record: Path | None) -> tuple[Demo, Calls]:
     voice = await asyncio.to_thread(load_voice)
     calls = Calls(voice, RuleBrain())
     missing = isinstance(voice, MissingVoice)
@@ -72,6 +80,7 @@ async def _local_demo(base_url: str, model: str) -> tuple[Demo, Calls]:
         service=OpenAI("local", base_url=base_url),
         model=model,
         name="local",
+        record=record,
         calls_url=_CALLS_PATH,
         brain_notice=DEMO_BRAIN_NOTICE,
         voice_ok=not missing,
