@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from attrs import define, field
 from msgspec import UNSET, UnsetType
 
-from .items import NULL, Item
+from .commands import JsonObject
+from .items import NULL, ContentPart, Item
 
 
 @define
@@ -28,23 +29,49 @@ class ConversationItem:
     response_id: str = ""
     audio_end_ms: int | None = None
     """Where its audio was cut (ms): the user heard no more than this. None: not cut."""
+    audio_ms: int | None = None
+    """How much audio of it had come when it was cut (ms); None where no audio passes."""
+    images: tuple[JsonObject, ...] = ()
+    """The content parts that are images, as they stand on the wire."""
     placed: bool = False
     """Whether its place in the conversation is known."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
-    _words: str = ""
-    _further: dict[int, str] | None = None  # content parts behind the first are rare
+    _words: list[str] = field(factory=list[str])
+    """The first content part's, in the pieces they came in."""
+    _further: dict[int, str] | None = None
+    """Those of the parts behind it, which are rare."""
 
     @property
     def text(self) -> str:
         """The words of all content parts, in order."""
         further = self._further or {}
-        return "".join([self._words, *(further[index] for index in sorted(further))]).strip()
+        return "".join([*self._words, *(further[index] for index in sorted(further))]).strip()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it ended before all of it was said or heard."""
+        return self.audio_end_ms is not None or self.status == "incomplete"
+
+    @property
+    def heard_text(self) -> str:
+        """The words that the user heard, where the item was cut: an estimate.
+
+        As large a part of the words as was heard of the audio, to the last whole one. All words
+        where nothing was cut or nobody knows how much audio there was.
+        """
+        text = self.text
+        if self.audio_end_ms is None or not self.audio_ms or self.audio_end_ms >= self.audio_ms:
+            return text
+        end = len(text) * self.audio_end_ms // self.audio_ms
+        heard = text[:end]
+        cuts_word = " " in text and not text[end].isspace()
+        return (heard.rpartition(" ")[0] if cuts_word else heard).strip()
 
     def say(self, content_index: int, delta: str) -> None:
         """More words of one content part."""
         if not content_index:
-            self._words += delta
+            self._words.append(delta)
         else:
             said = (self._further or {}).get(content_index, "")
             self.said(content_index, said + delta)
@@ -52,7 +79,7 @@ class ConversationItem:
     def said(self, content_index: int, words: str) -> None:
         """All words of one content part."""
         if not content_index:
-            self._words = words
+            self._words = [words]
         else:
             self._further = {**(self._further or {}), content_index: words}
 
@@ -130,10 +157,19 @@ class Conversation:
             item.arguments = wire.arguments or item.arguments
             item.output = wire.output if wire.output is not None else item.output
         elif wire.content is not NULL:
-            for index, part in enumerate(wire.parts):
-                if part.words:
-                    item.said(index, part.words)
+            self._take_parts(item, wire.parts)
         return item
+
+    def _take_parts(self, item: ConversationItem, parts: tuple[ContentPart, ...]) -> None:
+        images: list[JsonObject] = []
+        for index, part in enumerate(parts):
+            if part.words:
+                item.said(index, part.words)
+            elif part.image_url:
+                detail = {} if part.detail is None else {"detail": part.detail}
+                images.append({"type": part.type, "image_url": part.image_url, **detail})
+        if images:
+            item.images = tuple(images)
 
     def delete(self, item_id: str) -> None:
         """Take an item out; one that is not there is no harm."""

@@ -214,7 +214,9 @@ def _item_retrieved(books: Books, event: e.ConversationItemRetrieved, events: li
 
 
 def _item_truncated(books: Books, event: e.ConversationItemTruncated, events: list[Event]) -> None:
-    books.conversation.item(event.item_id).audio_end_ms = event.audio_end_ms
+    item = books.conversation.item(event.item_id)
+    item.audio_end_ms = event.audio_end_ms
+    item.audio_ms = books.playback.received_ms(event.item_id, event.content_index)
 
 
 def _item_deleted(books: Books, event: e.ConversationItemDeleted, events: list[Event]) -> None:

@@ -14,6 +14,7 @@ from .books import Books
 from .calls import Calls
 from .clock import TIMES, begin, expect_outputs, expired
 from .commands import Command, JsonObject
+from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
 from .events import ServerEvent
 from .gate import ResponseGate
@@ -321,6 +322,16 @@ class Session:
     def needs(cls) -> frozenset[str]:
         """The event types without which the session would not know where it stands."""
         return frozenset(wire_type(kind) for kind in (*QUIET, *_LOUD))
+
+    def continuation(self, *, max_image: int = MAX_IMAGE) -> list[Retold]:
+        """The commands that set up a new session and tell it this conversation, in order.
+
+        Send each with the new session's `send`; none asks for a response. What was cut off goes
+        over as far as it was heard, calls with their outputs or not at all, the user's images if
+        their data URL has at most `max_image` characters. What only the service has (speech
+        without a transcript, MCP) stays behind, and so does what was configured elsewhere.
+        """
+        return continuation(self.conversation, self.settings.desired, max_image=max_image)
 
     # -- the books, to read
 
