@@ -160,6 +160,16 @@ def test_what_the_user_said_may_be_known_long_after() -> None:
     assert said(script) == [("user", "First."), ("user", "Second.")]
 
 
+def test_a_turn_does_not_wait_for_its_words_3_3() -> None:
+    """They may never come."""
+    script = Script()
+    script.hear(committed("a"), item_added(user("a")), response_created("resp_1"))
+    script.session.send_text("And Rome?", now=0.0)
+    script.hear(response_done("resp_1"))
+    assert script.sent_types()[-1] == "response.create"
+    assert said(script) == [("user", "")]
+
+
 def test_words_that_were_not_understood_say_why() -> None:
     script = Script()
     script.hear(committed("a"), committed("b", "a"), committed("c", "b"))

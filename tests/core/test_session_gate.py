@@ -23,6 +23,7 @@ from talkwire import (
     SIDEBAND,
     Anomaly,
     Gate,
+    Interrupted,
     LocalProtocolError,
     Outcome,
     TimedOut,
@@ -236,6 +237,25 @@ def test_an_out_of_band_create_that_fails_leaves_the_gate_as_it_is() -> None:
     beside = create(script, conversation="none")
     assert settled(script.tell(error("invalid_value", event_id=beside))) == [(beside, FAILED)]
     assert script.session.gate.active == "resp_1"
+
+
+def test_what_a_response_shall_read_passes_untouched_3_4() -> None:
+    """Nothing at all is a context too, and items are named by reference (openai-openapi#514)."""
+    script = Script()
+    nothing = create(script, conversation="none", input=[], instructions="Classify.")
+    some = [
+        {"type": "item_reference", "id": "item_1"},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hm."}]},
+    ]
+    create(script, conversation="none", input=some)
+    one, two = script.sent()
+    assert one["response"] == {
+        "conversation": "none",
+        "input": [],
+        "instructions": "Classify.",
+        "metadata": {"client_event_id": nothing},
+    }
+    assert two["response"]["input"] == some
 
 
 # -- the service's own responses
@@ -527,6 +547,71 @@ def test_a_cancel_before_the_response_has_an_id_leaves_as_soon_as_it_has_one() -
     assert cancels(script) == ["resp_1"]
     script.hear(response_done("resp_1", "cancelled", reason="client_cancelled"))
     assert gate(script) is Gate.IDLE
+
+
+def test_what_still_comes_of_a_stopped_response_is_known_by_its_id_3_5() -> None:
+    script = Script()
+    script.begin("resp_1")
+    assert not script.session.is_stopped("resp_1")
+    script.session.cancel(now=0.0)
+    assert script.session.is_stopped("resp_1")
+    script.hear(response_done("resp_1", "cancelled", reason="client_cancelled"))
+    script.begin("resp_2")
+    assert [script.session.is_stopped(f"resp_{n}") for n in (1, 2)] == [True, False]
+
+
+def test_what_the_user_spoke_over_is_stopped_3_5() -> None:
+    script = Script()
+    script.begin("resp_1")
+    script.hear(response_done("resp_1", "cancelled", reason="turn_detected"))
+    assert script.session.is_stopped("resp_1")
+
+
+def test_a_response_beside_the_conversation_can_be_stopped_too_3_5() -> None:
+    script = Script()
+    script.hear(response_created("resp_1", out_of_band=True))
+    script.session.send(commands.ResponseCancel(response_id="resp_1"), now=0.0)
+    assert script.session.is_stopped("resp_1")
+
+
+def test_a_cancel_that_was_refused_stops_nothing_3_5() -> None:
+    script = Script()
+    script.begin("resp_1")
+    cancel = script.session.cancel(now=0.0)
+    script.hear(error("invalid_value", event_id=cancel))
+    assert not script.session.is_stopped("resp_1")
+
+
+def test_what_is_stopped_as_it_begins_is_told_at_once_3_5() -> None:
+    script = Script()
+    ours = create(script)
+    script.session.cancel(now=0.0)
+    begun = response_created("resp_1", ours=ours)
+    assert Interrupted(response_id="resp_1") in script.tell(begun)
+    ended = response_done("resp_1", "cancelled", reason="client_cancelled")
+    assert Interrupted(response_id="resp_1") not in script.tell(ended)
+
+
+def test_a_response_to_a_request_given_up_is_stopped_when_it_comes_3_5() -> None:
+    """It was settled as lost; whoever asked has moved on (livekit/agents#6223)."""
+    script = Script()
+    ours = create(script)
+    script.session.handle_timeout(now=15.0)
+    script.sent()
+    late = script.tell(response_created("resp_1", ours=ours), now=20.0)
+    assert late == [Interrupted(response_id="resp_1")]
+    assert cancels(script) == ["resp_1"]
+    script.hear(response_done("resp_1", "cancelled", reason="client_cancelled"))
+    assert gate(script) is Gate.IDLE
+
+
+def test_a_response_that_nobody_of_ours_asked_for_is_not_stopped_with_them_3_5() -> None:
+    script = Script()
+    create(script)
+    script.session.handle_timeout(now=15.0)
+    script.sent()
+    assert script.tell(response_created("resp_1")) == []
+    assert cancels(script) == []
 
 
 def test_a_create_cancelled_on_its_way_is_not_sent_again_when_it_was_refused() -> None:

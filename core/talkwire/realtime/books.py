@@ -229,6 +229,11 @@ class Books:
             self.queue(command)
         return item_id, played_ms
 
+    def is_stopped(self, response_id: str) -> bool:
+        """Whether a response was told to stop: what still comes of it is not to be heard."""
+        asked = self.pending.about("response.cancel")
+        return response_id in self.interrupted or response_id in asked
+
     def interrupt(
         self, response_id: str, events: list[Event], audio_end_ms: int | None = None
     ) -> None:

@@ -90,6 +90,10 @@ class ResponseGate:
         """Whether this request waits to leave: nothing can have answered it yet."""
         return self._waiting is not None and event_id in self._waiting.event_ids
 
+    def is_cancelled(self, response_id: str) -> bool:
+        """Whether this response was told to stop, or will be as soon as may be."""
+        return self.state is Gate.CANCEL_SENT and self.active == response_id
+
     @property
     def on_its_way(self) -> bool:
         """Whether a create of ours has left and not been settled."""

@@ -124,6 +124,8 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         reason = f"{response.id} began before {gate.active} ended"
         events.append(Anomaly(type=event.type, reason=reason))
     books.settle(gate.created(response.id, ours), events)
+    if gate.is_cancelled(response.id):
+        books.interrupt(response.id, events)
     if gate.state is Gate.CANCEL_SENT:
         books.interrupt(response.id, events)  # it was stopped before it began (§3.5)
 

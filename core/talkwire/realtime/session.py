@@ -385,8 +385,9 @@ class Session:
         return (self._books or self._open()).rate_limits or {}
 
     def is_stopped(self, response_id: str) -> bool:
-        """Whether a response was cut off lately: what still comes of it is not to be played."""
-        return self._books is not None and response_id in self._books.interrupted
+        """Whether a response was cancelled or spoken over lately: what still comes of it, and it
+        may be a good deal, is not to be played or shown (§3.5)."""
+        return self._books is not None and self._books.is_stopped(response_id)
 
     @property
     def usage(self) -> SessionUsage:
