@@ -6,7 +6,8 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 """
 
 from .errors import LocalProtocolError, ProtocolError, UnreadableError
-from .realtime import commands, events
+from .realtime import commands, events, translation
+from .realtime.beta import Dialect
 from .realtime.commands import Command, JsonObject
 from .realtime.conversation import Conversation, ConversationItem
 from .realtime.happenings import (
@@ -29,6 +30,7 @@ from .realtime.happenings import (
 )
 from .realtime.ids import IdFactory, counter
 from .realtime.items import ContentPart, Item, Response, Usage
+from .realtime.kind import Kind
 from .realtime.mcp import McpApproval, McpBook, McpItem
 from .realtime.plane import DIRECT, RELAY, SIDEBAND, Plane
 from .realtime.session import Session
@@ -51,6 +53,7 @@ __all__ = [
     "ContentPart",
     "Conversation",
     "ConversationItem",
+    "Dialect",
     "Event",
     "FunctionCall",
     "FunctionCallCut",
@@ -61,6 +64,7 @@ __all__ = [
     "InvalidFrame",
     "Item",
     "JsonObject",
+    "Kind",
     "LocalProtocolError",
     "Mcp",
     "McpApproval",
@@ -91,4 +95,5 @@ __all__ = [
     "commands",
     "counter",
     "events",
+    "translation",
 ]

@@ -222,7 +222,7 @@ def test_the_last_of_two_equal_keys_counts() -> None:
 # -- what is not known, and what is wrong
 
 
-@pytest.mark.parametrize("kind", ["response.cancelled", "session.closed", "", "talkwire.hello"])
+@pytest.mark.parametrize("kind", ["response.cancelled", "session.reopened", "", "talkwire.hello"])
 def test_an_unknown_type_is_carried_whole(kind: str) -> None:
     frame = json.dumps({"deep": {"er": [1, 2.5, None]}, "type": kind, "text": "Grüße"})
     assert decode_event(frame) == UnknownEvent(type=kind, frame=frame)

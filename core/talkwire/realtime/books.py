@@ -13,6 +13,7 @@ from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
 from . import commands as c
 from .advice import Advice
+from .beta import Dialect
 from .calls import Calls
 from .conversation import Conversation
 from .events import ErrorDetails
@@ -20,6 +21,7 @@ from .expiry import Expiry
 from .gate import REMEMBERED, Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
+from .kind import VOCABULARIES, AnyCommand, Kind, Vocabulary
 from .limits import MAX_METADATA_PAIRS
 from .mcp import McpBook
 from .pending import Pending
@@ -28,7 +30,7 @@ from .playback import Playback
 from .settings import Settings
 from .state import PHASES, Gate, Phase, PhaseInput
 from .usage import Allowance, SessionUsage
-from .wire import encode
+from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
 
@@ -62,6 +64,8 @@ class Books:
     plane: Plane
     ids: IdFactory
     timers: TimerTable
+    kind: Kind = Kind.REALTIME
+    dialect: Dialect = Dialect.GA
     phase: Phase = Phase.CONNECTING
     gate: ResponseGate = field(factory=ResponseGate)
     calls: Calls = field(factory=Calls)
@@ -130,9 +134,19 @@ class Books:
         return self.phase is not Phase.CONNECTING and not busy and not plays
 
     @property
+    def vocabulary(self) -> Vocabulary:
+        """What can be said in this kind of session."""
+        return VOCABULARIES[self.kind]
+
+    @property
     def takes_commands(self) -> bool:
         """Whether a command makes sense in this phase."""
         return self.phase in _OPEN
+
+    @property
+    def service_responds(self) -> bool:
+        """Whether the service answers a turn of the user's by itself."""
+        return self.vocabulary.responds and self.settings.service_responds
 
     def _is_connected(self) -> bool:
         """Whether frames reach the service: a page's call may take long to open."""
@@ -162,9 +176,9 @@ class Books:
             made.add(new)
         return new
 
-    def queue(self, command: c.Command) -> None:
+    def queue(self, command: AnyCommand) -> None:
         """Have a command leave; it was checked to be JSON."""
-        self.leave(command.type, encode(command))
+        self.leave(command.type, encode_command(command, self.dialect))
 
     def leave(self, kind: str, frame: str) -> None:
         """Have a frame leave, behind audio that still waits."""

@@ -11,6 +11,7 @@ from ..timers import Timer
 from ..values import Value
 from .commands import JsonObject
 from .events import ErrorDetails, ServerEvent
+from .translation import TranslationEvent
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -186,4 +187,5 @@ Happening = (
     | McpApprovalRequested
     | SessionClosed
 )
-Event = ServerEvent | Happening
+WireEvent = ServerEvent | TranslationEvent
+Event = WireEvent | Happening

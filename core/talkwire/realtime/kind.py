@@ -1,16 +1,16 @@
 """The kinds of session, and what can be said in each (§1.2, §1.3). One literal table."""
 
-import enum
 from collections.abc import Mapping
 from typing import get_args
 
 from attrs import frozen
 
+from ..values import Named
 from . import commands as c
 from . import translation as t
 
 
-class Kind(enum.Enum):
+class Kind(Named):
     """What a session is for; the address it is opened at decides (§1.7)."""
 
     REALTIME = "realtime"
@@ -22,7 +22,6 @@ class Kind(enum.Enum):
 
 
 AnyCommand = c.Command | t.TranslationCommand
-Append = c.InputAudioBufferAppend | t.TranslationInputAudioBufferAppend
 
 
 @frozen(kw_only=True)
@@ -30,8 +29,8 @@ class Vocabulary:
     """What a client can say in sessions of one kind."""
 
     commands: frozenset[type[AnyCommand]]
-    append: type[Append]
-    """The command that carries audio."""
+    append: str
+    """The type of the command that carries audio."""
     update_type: str | None
     """The `session.type` of a `session.update`; None: it must not have one."""
 
@@ -44,7 +43,7 @@ class Vocabulary:
 VOCABULARIES: Mapping[Kind, Vocabulary] = {
     Kind.REALTIME: Vocabulary(
         commands=frozenset(get_args(c.Command)),
-        append=c.InputAudioBufferAppend,
+        append="input_audio_buffer.append",
         update_type="realtime",
     ),
     Kind.TRANSCRIPTION: Vocabulary(
@@ -56,12 +55,12 @@ VOCABULARIES: Mapping[Kind, Vocabulary] = {
                 c.InputAudioBufferClear,
             }
         ),
-        append=c.InputAudioBufferAppend,
+        append="input_audio_buffer.append",
         update_type="transcription",
     ),
     Kind.TRANSLATION: Vocabulary(
         commands=frozenset({c.SessionUpdate, *get_args(t.TranslationCommand)}),
-        append=t.TranslationInputAudioBufferAppend,
+        append="session.input_audio_buffer.append",
         update_type=None,  # it is set with the model, when the session is opened
     ),
 }

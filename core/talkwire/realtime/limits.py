@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 
 from .commands import (
-    Command,
     ConversationItemCreate,
     JsonObject,
     ResponseCreate,
     SessionUpdate,
     is_object,
 )
+from .kind import AnyCommand
 from .settings import inside
 
 MAX_EVENT_ID = 512
@@ -39,7 +39,7 @@ IDLE_TIMEOUT_MS = range(5000, 30001)
 """How long the service may be told to wait for the user to speak (ms)."""
 
 
-def excess(command: Command) -> str | None:
+def excess(command: AnyCommand) -> str | None:
     """What of a command is beyond the service's limits, in words; None when nothing is.
 
     Only limits: what else may be wrong with it is the service's to say.

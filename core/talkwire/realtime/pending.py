@@ -8,8 +8,10 @@ from msgspec import UNSET
 
 from . import commands as c
 from . import events as e
-from .events import ErrorDetails, ServerEvent
-from .happenings import CommandSettled, Outcome
+from . import translation as t
+from .events import ErrorDetails
+from .happenings import CommandSettled, Outcome, WireEvent
+from .kind import AnyCommand
 
 
 def _any(_: Any) -> str:
@@ -27,7 +29,7 @@ def _item_id(event: Any) -> str:
 # The event that says a command succeeded, and how to tell which command (§1.3).
 # response.create and response.cancel are the gate's; output_audio_buffer.clear is settled by
 # whatever ends the playing; an append is never answered.
-ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
+ANSWERS: dict[type[WireEvent], tuple[str, Callable[[Any], str]]] = {
     e.SessionUpdated: ("session.update", _any),
     e.InputAudioBufferCommitted: ("input_audio_buffer.commit", _any),
     e.InputAudioBufferCleared: ("input_audio_buffer.clear", _any),
@@ -36,6 +38,7 @@ ANSWERS: dict[type[ServerEvent], tuple[str, Callable[[Any], str]]] = {
     e.ConversationItemRetrieved: ("conversation.item.retrieve", _item_of),
     e.ConversationItemTruncated: ("conversation.item.truncate", _item_id),
     e.ConversationItemDeleted: ("conversation.item.delete", _item_id),
+    t.TranslationSessionClosed: ("session.close", _any),
 }
 
 
@@ -57,7 +60,7 @@ class Sent:
     """It asks for a response outside the conversation."""
 
 
-def _sent(command: c.Command) -> Sent:
+def _sent(command: AnyCommand) -> Sent:
     sent = Sent(command.type)
     if isinstance(command, c.ConversationItemCreate):
         call_id, request_id = command.item.get("call_id"), command.item.get("approval_request_id")
@@ -89,14 +92,14 @@ class Pending:
     def __contains__(self, event_id: str) -> bool:
         return event_id in self._commands
 
-    def add(self, event_id: str, command: c.Command) -> None:
+    def add(self, event_id: str, command: AnyCommand) -> None:
         sent = self._commands[event_id] = _sent(command)
         self.clears += sent.type == _CLEAR
 
     def get(self, event_id: str) -> Sent | None:
         return self._commands.get(event_id)
 
-    def answered_by(self, event: ServerEvent) -> str | None:
+    def answered_by(self, event: WireEvent) -> str | None:
         """The oldest command that this event says succeeded."""
         if not self._commands:
             return None
@@ -110,7 +113,7 @@ class Pending:
                 return event_id
         return None
 
-    def is_turn(self, event: ServerEvent) -> bool:
+    def is_turn(self, event: WireEvent) -> bool:
         """Whether the service committed the user's turn by itself: the id was told (§3.3)."""
         return isinstance(event, e.InputAudioBufferCommitted) and event.item_id == self.turn
 

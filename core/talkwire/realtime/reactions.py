@@ -11,6 +11,7 @@ from typing import Any
 
 from ..timers import Timer
 from . import events as e
+from . import translation as t
 from .advice import Advice
 from .books import CLIENT_EVENT_ID, Books
 from .call_claims import (
@@ -22,7 +23,7 @@ from .call_claims import (
 )
 from .classify import ErrorClass, blocker, classify
 from .events import ErrorDetails
-from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome
+from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome, WireEvent
 from .items import Response
 from .limits import MIN_COMMIT_MS
 from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
@@ -33,7 +34,7 @@ from .transcript import WORDS
 Reaction = Callable[[Books, Any, list[Event]], None]
 
 
-def move_phase(books: Books, event: e.ServerEvent) -> bool:
+def move_phase(books: Books, event: WireEvent) -> bool:
     """Move the phase by an event; False where the table has no row for it."""
     phase = advance(PHASES, books.phase, _PHASE_INPUTS.get(type(event), _OTHER))
     if phase is None:
@@ -43,9 +44,10 @@ def move_phase(books: Books, event: e.ServerEvent) -> bool:
 
 
 _OTHER = PhaseInput.OTHER
-_PHASE_INPUTS: dict[type[e.ServerEvent], PhaseInput] = {
+_PHASE_INPUTS: dict[type[Any], PhaseInput] = {
     e.SessionCreated: PhaseInput.CREATED,
     e.SessionUpdated: PhaseInput.UPDATED,
+    t.TranslationSessionClosed: PhaseInput.CLOSED,
 }
 
 STEADY = frozenset(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
@@ -63,7 +65,7 @@ def _configured(
     if settings.drift and settings.drift != before:
         events.append(ConfigurationDrift(paths=tuple(settings.drift)))
     books.playback.bytes_per_ms = settings.output_bytes_per_ms
-    if not settings.service_responds:
+    if not books.service_responds:
         books.gate.quiet()
 
 
@@ -102,6 +104,10 @@ def _command_failed(books: Books, event_id: str, error: ErrorDetails, events: li
                 event_id=event_id, patch=lost, param=error.param, message=error.message
             )
         )
+
+
+def _ended(books: Books, event: t.TranslationSessionClosed, events: list[Event]) -> None:
+    """The phase has moved, and the close that this answers is settled: there is no more to it."""
 
 
 # -- responses
@@ -248,7 +254,7 @@ def _speech_started(
     """Where we own the playback, speech stops it and cuts the item at what was heard."""
     books.pending.turn = event.item_id
     books.playback.user_speaks = True
-    if books.settings.service_responds:
+    if books.service_responds:
         books.gate.speech(True)
     cut = books.cut_playing() if books.settings.speech_interrupts else None
     if cut is not None:
@@ -267,7 +273,7 @@ def _speech_stopped(
 
 def _turn_ended(books: Books) -> None:
     books.playback.user_speaks = False
-    if books.settings.service_responds:
+    if books.service_responds:
         books.timers.stop(Timer.SERVER_RESPONSE)  # each turn has its own deadline
         books.gate.speech(False)
 
@@ -323,4 +329,5 @@ MOVES: dict[type[Event], Reaction] = {
     e.OutputAudioBufferStarted: _playing,
     e.OutputAudioBufferStopped: _played,
     e.OutputAudioBufferCleared: _cleared,
+    t.TranslationSessionClosed: _ended,
 }

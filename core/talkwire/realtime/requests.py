@@ -14,19 +14,23 @@ from attrs import evolve
 from ..errors import LocalProtocolError
 from ..timers import Timer
 from . import commands as c
+from . import translation as t
 from .books import Books, labelled
-from .commands import Command, JsonObject
+from .commands import JsonObject
+from .kind import AnyCommand
 from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
 from .state import CallInput
-from .wire import base64_text, encode
+from .wire import base64_text, encode_command
+
+_APPENDS = (c.InputAudioBufferAppend, t.TranslationInputAudioBufferAppend)
 
 
-def send(books: Books, command: Command) -> str:
+def send(books: Books, command: AnyCommand) -> str:
     """Send anything on the wire; gives its `event_id`, "" for an append."""
     name = type(command).__name__
-    require_open(books, name)
-    if isinstance(command, c.InputAudioBufferAppend):
+    _require_known(books, name, type(command))
+    if isinstance(command, _APPENDS):
         _check_audio(books, command.audio)
         books.leave_audio(_encoded(books, command), len(command.audio))
         return ""
@@ -41,7 +45,7 @@ def send_text(books: Books, text: str, role: str, respond: bool) -> str:
     """Add a message and, with `respond`, ask for an answer; gives the item's `event_id`."""
     if role not in ("user", "system", "assistant"):
         raise LocalProtocolError(f"send_text: role {role!r} is not user, system or assistant")
-    require_open(books, "send_text")
+    _require_known(books, "send_text", c.ConversationItemCreate)
     kind = "output_text" if role == "assistant" else "input_text"
     item: JsonObject = {
         "type": "message",
@@ -57,7 +61,7 @@ def send_text(books: Books, text: str, role: str, respond: bool) -> str:
 
 def send_function_result(books: Books, call_id: str, output: str, respond: bool) -> str:
     """Answer a function call, once; gives the item's `event_id`."""
-    require_open(books, "send_function_result")
+    _require_known(books, "send_function_result", c.ConversationItemCreate)
     _require_answerable(books, call_id, "send_function_result")
     item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
     event_id = books.new_event_id()
@@ -69,7 +73,7 @@ def send_mcp_approval(
     books: Books, approval_request_id: str, approve: bool, reason: str | None
 ) -> str:
     """Answer a request for approval, once; gives the item's `event_id`."""
-    require_open(books, "send_mcp_approval")
+    _require_known(books, "send_mcp_approval", c.ConversationItemCreate)
     _require_approvable(books, approval_request_id, "send_mcp_approval")
     item: JsonObject = {
         "type": "mcp_approval_response",
@@ -87,12 +91,14 @@ def session_update(books: Books, patch: JsonObject) -> str:
     """Patch the configuration by what is not so already; gives the `event_id`."""
     require_open(books, "session_update")
     event_id, settings = books.new_event_id(), books.settings
-    whole = {"type": "realtime", **patch}
+    kind = books.vocabulary.update_type
+    whole = patch if kind is None else {"type": kind, **patch}
     settings.check(whole, spoke=books.playback.spoke)
     update = c.SessionUpdate(session=whole)
     _encoded(books, update)
     _check_limits(update, "session_update")
-    changes = {"type": whole["type"], **settings.difference(whole)}
+    typed = {key: value for key, value in whole.items() if key == "type"}
+    changes = {**typed, **settings.difference(whole)}
     _send_plain(books, c.SessionUpdate(event_id=event_id, session=changes), event_id)
     settings.ask(whole, changes, event_id)
     return event_id
@@ -103,7 +109,8 @@ def append(books: Books, audio: bytes) -> None:
     require_open(books, "send_audio")
     _check_audio(books, audio)
     try:
-        frame = f'{{"type":"input_audio_buffer.append","audio":{base64_text(audio)}}}'
+        kind = books.vocabulary.append
+        frame = f'{{"type":"{kind}","audio":{base64_text(audio)}}}'
     except TypeError as error:
         raise LocalProtocolError(f"send_audio takes audio as bytes: {error}") from error
     books.leave_audio(frame, len(audio))
@@ -120,7 +127,7 @@ def _check_audio(books: Books, audio: bytes) -> None:
 
 def cancel(books: Books) -> str | None:
     """Stop what is running, or on its way, and what is being played of it."""
-    require_open(books, "cancel")
+    _require_known(books, "cancel", c.ResponseCancel)
     response_id = books.gate.cancel()
     event_id = None if response_id is None else books.cancel(response_id)
     if books.playback.playing is not None and not books.plane.carries_audio:
@@ -136,6 +143,13 @@ def require_open(books: Books, call: str) -> None:
     """Raise unless commands make sense in this phase."""
     if not books.takes_commands:
         raise LocalProtocolError(f"{call} is not legal when the session is {books.phase.value}")
+
+
+def _require_known(books: Books, call: str, command: type[Any]) -> None:
+    """Raise unless this command makes sense, in this phase and in this kind of session."""
+    require_open(books, call)
+    if command not in books.vocabulary.commands:
+        raise LocalProtocolError(f"{call} is not legal in a {books.kind.value} session")
 
 
 def _require_answerable(books: Books, call_id: str, call: str) -> None:
@@ -157,7 +171,7 @@ def _require_approvable(books: Books, request_id: str, call: str) -> McpBook:
     return mcp
 
 
-def _event_id(books: Books, command: Command, call: str) -> str:
+def _event_id(books: Books, command: AnyCommand, call: str) -> str:
     """The event id given, checked, or a new one."""
     given = command.event_id
     if given is msgspec.UNSET:
@@ -169,16 +183,16 @@ def _event_id(books: Books, command: Command, call: str) -> str:
     return given
 
 
-def _check_limits(command: Command, call: str) -> None:
+def _check_limits(command: AnyCommand, call: str) -> None:
     beyond = excess(command)
     if beyond is not None:
         raise LocalProtocolError(f"{call}: {beyond}")
 
 
-def _encoded(books: Books, command: Command) -> str:
+def _encoded(books: Books, command: AnyCommand) -> str:
     name, limit = type(command).__name__, books.plane.max_frame_bytes
     try:
-        frame = encode(command)
+        frame = encode_command(command, books.dialect)
     except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"{name} cannot be written as JSON: {error}") from error
     if limit is not None and len(frame) * 4 > limit and len(frame.encode()) > limit:
@@ -190,7 +204,7 @@ def _encoded(books: Books, command: Command) -> str:
 # -- one per command
 
 
-def _send_plain(books: Books, command: Command, event_id: str) -> None:
+def _send_plain(books: Books, command: AnyCommand, event_id: str) -> None:
     frame = _encoded(books, command)
     books.pending.add(event_id, command)
     books.leave(command.type, frame)
@@ -213,7 +227,7 @@ def _commit(books: Books, command: c.InputAudioBufferCommit, event_id: str) -> N
     _empty(books, command, event_id)
 
 
-def _empty(books: Books, command: Command, event_id: str) -> None:
+def _empty(books: Books, command: AnyCommand, event_id: str) -> None:
     _send_plain(books, command, event_id)
     books.appended_bytes = 0
 

@@ -10,13 +10,13 @@ from ..snapshot import read, write
 from ..timers import Moment, Timer, TimerTable, chosen
 from . import commands as c
 from . import requests
+from .beta import EVENTS, Dialect
 from .books import Books
 from .calls import Calls
 from .clock import TIMES, begin, expect_outputs, expired
-from .commands import Command, JsonObject
+from .commands import JsonObject
 from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
-from .events import ServerEvent
 from .gate import ResponseGate
 from .happenings import (
     Anomaly,
@@ -25,8 +25,10 @@ from .happenings import (
     Outcome,
     SessionClosed,
     UnknownEvent,
+    WireEvent,
 )
 from .ids import Counter, IdFactory
+from .kind import AnyCommand, Kind
 from .mcp import McpBook
 from .plane import DIRECT, Plane
 from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
@@ -36,7 +38,7 @@ from .usage import Allowance, SessionUsage
 from .wire import decode_event, wire_type
 
 Asked = TypeVar("Asked")
-Heard = ServerEvent | InvalidFrame | UnknownEvent
+Heard = WireEvent | InvalidFrame | UnknownEvent
 
 _LOUD = {**ITEMS, **MOVES}
 _IDLE = Timer.IDLE
@@ -48,7 +50,7 @@ def _follow_up(books: Books, event: Any) -> None:
 
 # What is done about events that nothing follows from: something quick, or nothing at all.
 _TELLS: dict[type[Any], Callable[[Books, Any], None] | None] = {
-    kind: QUIET.get(kind) for kind in get_args(ServerEvent) if kind not in {**_LOUD, **TIMES}
+    kind: QUIET.get(kind) for kind in get_args(WireEvent) if kind not in {**_LOUD, **TIMES}
 }
 
 
@@ -66,12 +68,24 @@ class Session:
     """
 
     # Until the first input there are no books: a session that waits costs next to nothing.
-    __slots__ = ("_books", "_delays", "_ids", "_retain", "_started", "_unix_time", "plane")
+    __slots__ = (
+        "_books",
+        "_delays",
+        "_ids",
+        "_retain",
+        "_started",
+        "_unix_time",
+        "dialect",
+        "kind",
+        "plane",
+    )
 
     def __init__(
         self,
         *,
         plane: Plane = DIRECT,
+        kind: Kind = Kind.REALTIME,
+        dialect: Dialect = Dialect.GA,
         now: float,
         unix_time: float | None = None,
         ids: IdFactory | None = None,
@@ -84,6 +98,8 @@ class Session:
         Raises LocalProtocolError for a delay that is none, or not of a session's.
         """
         self.plane = plane
+        self.kind = kind
+        self.dialect = dialect
         self._started = now
         self._unix_time = unix_time
         self._delays = plane.delays if delays is None else chosen(plane.delays, delays)
@@ -105,12 +121,15 @@ class Session:
             return ids or msgspec.convert(told, Counter)
 
         books = read(snapshot, Books, of="session", now=now, hooks={IdFactory: made})
-        session = cls(plane=books.plane, now=now, ids=books.ids)
+        session = cls(
+            plane=books.plane, kind=books.kind, dialect=books.dialect, now=now, ids=books.ids
+        )
         session._books = books
         return session
 
     def _open(self) -> Books:
-        books = Books(self.plane, self._ids or Counter(), TimerTable(self._delays))
+        ids, timers = self._ids or Counter(), TimerTable(self._delays)
+        books = Books(self.plane, ids, timers, self.kind, self.dialect)
         if self._unix_time is not None:
             books.expiry.epoch = Moment(self._started - self._unix_time)
         books.conversation.retain = self._retain
@@ -189,11 +208,11 @@ class Session:
 
     # -- in: what you want
 
-    def send(self, command: Command, *, now: float) -> str:
+    def send(self, command: AnyCommand, *, now: float) -> str:
         """Send anything on the wire. Returns its `event_id`, given or made ("" for an append).
 
-        Raises LocalProtocolError when the session is over, an id is too long or not unique, a
-        function call is not there to be answered, or the command is not JSON.
+        Raises LocalProtocolError when the session is over or has no such command, an id is too
+        long or not unique, a function call is not there to be answered, or the command is not JSON.
         """
         return self._ask(now, requests.send, command)
 
@@ -320,8 +339,11 @@ class Session:
 
     @classmethod
     def needs(cls) -> frozenset[str]:
-        """The event types without which the session would not know where it stands."""
-        return frozenset(wire_type(kind) for kind in (*QUIET, *_LOUD))
+        """The event types without which the session would not know where it stands, old names
+        included: a page passes on what it hears.
+        """
+        needed = {wire_type(kind) for kind in (*QUIET, *_LOUD)}
+        return frozenset(needed | {old for old, new in EVENTS.items() if new in needed})
 
     def continuation(self, *, max_image: int = MAX_IMAGE) -> list[Retold]:
         """The commands that set up a new session and tell it this conversation, in order.

@@ -38,6 +38,7 @@ class PhaseInput(Named):
     UPDATED = "session.updated"
     OTHER = "any other server event"
     FATAL = "an error that ends the session"
+    CLOSED = "session.closed"
     CLOSE = "the transport closed"
     COMMAND = "a command of the client"
 
@@ -50,6 +51,7 @@ PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
         _PI.UPDATED: _P.READY,  # a sideband begins with it (§3.1)
         _PI.OTHER: _P.CREATED,  # attached late
         _PI.FATAL: _P.ENDING,
+        _PI.CLOSED: _P.ENDING,
         _PI.CLOSE: _P.CLOSED,
         _PI.COMMAND: _P.CONNECTING,
     },
@@ -57,6 +59,7 @@ PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
         _PI.UPDATED: _P.READY,
         _PI.OTHER: _P.CREATED,
         _PI.FATAL: _P.ENDING,
+        _PI.CLOSED: _P.ENDING,
         _PI.CLOSE: _P.CLOSED,
         _PI.COMMAND: _P.CREATED,
     },
@@ -64,6 +67,7 @@ PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
         _PI.UPDATED: _P.READY,
         _PI.OTHER: _P.READY,
         _PI.FATAL: _P.ENDING,
+        _PI.CLOSED: _P.ENDING,
         _PI.CLOSE: _P.CLOSED,
         _PI.COMMAND: _P.READY,
     },
@@ -71,6 +75,7 @@ PHASES: Mapping[Phase, Mapping[PhaseInput, Phase]] = {
         _PI.UPDATED: _P.ENDING,
         _PI.OTHER: _P.ENDING,
         _PI.FATAL: _P.ENDING,
+        _PI.CLOSED: _P.ENDING,
         _PI.CLOSE: _P.CLOSED,
     },
     Phase.CLOSED: {},

@@ -14,10 +14,19 @@ from typing import Any, get_args
 import msgspec
 from attrs import fields_dict, frozen
 
-from .commands import Command, JsonObject
+from .beta import EVENTS as OLD_EVENTS
+from .beta import MARKS, Dialect, heard, said
+from .commands import (
+    Command,
+    ConversationItemCreate,
+    JsonObject,
+    ResponseCreate,
+    SessionUpdate,
+)
 from .events import ResponseDone, ResponseOutputAudioDelta, ServerEvent
-from .happenings import InvalidFrame, UnknownEvent
+from .happenings import InvalidFrame, UnknownEvent, WireEvent
 from .items import Response
+from .translation import TranslationEvent
 
 try:
     import pybase64
@@ -44,7 +53,41 @@ class InvalidCommand:
     event_id: str | None = None
 
 
+def _in_ga(text: str) -> str:
+    """A frame as GA has it; word for word what it was where it was GA already."""
+    frame = _object(text)
+    ga = heard(frame)
+    return text if ga == frame else encode(ga)
+
+
+def _watched(decode: Callable[[str], Any], marks: tuple[str, ...]) -> Callable[[str], Any]:
+    """A decoder that also reads the old shapes of a type, where a mark betrays one (§2.2)."""
+
+    def decode_either(text: str) -> Any:
+        for mark in marks:
+            if mark in text:
+                return decode(_in_ga(text))
+        return decode(text)
+
+    return decode_either
+
+
+def _decode_done(text: str) -> ResponseDone:
+    event: ResponseDone = _decode_done_in_place(text)
+    if bytes(event.response.usage) != b"null":
+        return event
+    # Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4).
+    event = _decode_done_in_place(_in_ga(text))
+    return event
+
+
+_object = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENTS = _table(ServerEvent)
+EVENT_TYPES = frozenset(_EVENTS)
+_EVENTS.update(_table(TranslationEvent))
+_EVENTS.update({kind: _watched(_EVENTS[kind], marks) for kind, marks in MARKS.items()})
+_decode_done_in_place = _EVENTS["response.done"]
+_EVENTS["response.done"] = _decode_done
 _COMMANDS = _table(Command)
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
 
@@ -71,7 +114,6 @@ def _splice_audio(text: str) -> ResponseOutputAudioDelta:
 if pybase64 is not None:
     _EVENTS["response.output_audio.delta"] = _splice_audio
 
-EVENT_TYPES = frozenset(_EVENTS)
 COMMAND_TYPES = frozenset(_COMMANDS)
 
 
@@ -89,28 +131,30 @@ class _PeekResponse(msgspec.Struct):
 
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_response = msgspec.json.Decoder(_PeekResponse).decode
-_object = msgspec.json.Decoder(dict[str, Any]).decode
 _END = re.compile(r'\s*\{\s*"type"\s*:\s*"response\.done"')
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
 
 
-def decode_event(frame: str | bytes) -> ServerEvent | InvalidFrame | UnknownEvent:
+def decode_event(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
     """Read one server frame. Never raises: what cannot be read comes back as `InvalidFrame`."""
     try:
         text = frame if isinstance(frame, str) else frame.decode()
         decode = _EVENTS.get(text[9 : text.find('"', 9)])
         if decode is not None:
-            event: ServerEvent = decode(text)
+            event: WireEvent = decode(text)
             return event
     except _UNREADABLE:
         pass
     return _decode_event_slowly(frame)
 
 
-def _decode_event_slowly(frame: str | bytes) -> ServerEvent | InvalidFrame | UnknownEvent:
+def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
     try:
         text = plain_text(frame)
         kind = _peek(text).type
+        if kind in MARKS or kind in OLD_EVENTS:
+            text = _in_ga(text)
+            kind = OLD_EVENTS.get(kind, kind)
         decode = _EVENTS.get(kind)
         return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, text)
     except RecursionError as error:
@@ -121,13 +165,13 @@ def _decode_event_slowly(frame: str | bytes) -> ServerEvent | InvalidFrame | Unk
         return InvalidFrame(reason=_reason(error), frame=frame)
 
 
-def _mend(kind: str, text: str) -> ServerEvent:
+def _mend(kind: str, text: str) -> WireEvent:
     """Read a frame of a known type as far as it can be helped.
 
     Null in an optional field is as good as absent (§1.1). The end of a response is read however
     malformed, because the gate waits for it (§3.4).
     """
-    decode: Callable[[str], ServerEvent] = _EVENTS[kind]
+    decode: Callable[[str], WireEvent] = _EVENTS[kind]
     try:
         return decode(text)
     except msgspec.ValidationError:
@@ -180,6 +224,17 @@ def encode(value: object) -> str:
     Raises LocalProtocolError's cause (TypeError, ValueError) for what is not JSON.
     """
     return msgspec.json.encode(value).decode()
+
+
+_SAID_OTHERWISE = (SessionUpdate, ConversationItemCreate, ResponseCreate)
+
+
+def encode_command(command: object, dialect: Dialect) -> str:
+    """Write a command as `encode` does, in one dialect or the other."""
+    text = encode(command)
+    if dialect is Dialect.BETA and isinstance(command, _SAID_OTHERWISE):
+        return encode(said(_object(text)))
+    return text
 
 
 def base64_text(audio: bytes) -> str:
