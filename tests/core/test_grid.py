@@ -1,8 +1,8 @@
 """Every situation x every event, command and deadline: what follows is what the tables say.
 
-A cell is one input to a session in one situation. Whatever it is, nothing raises but a call that is
-refused; the phase, the gate and the call stand where `state.py` says; what was odd is counted; every
-command settles at most once, and when the transport goes exactly once.
+A cell is one input to a session in one situation. Whatever it is, nothing raises but a call that
+is refused; the phase, the gate and the call stand where `state.py` says; what was odd is counted;
+every command settles at most once, and when the transport goes exactly once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Cell:
 
     name: str
     act: Callable[[Scene], Sequence[Event] | str | None]
-    phase: PhaseInput = PhaseInput.OTHER
+    phase: PhaseInput | None = PhaseInput.OTHER
     gate: GateInput | None = None
     call: CallInput | None = None
     ends_session: bool = False
@@ -75,6 +75,10 @@ class Cell:
 
 def hear(name: str, frame: Frame, **rows: Any) -> Cell:
     return Cell(name=name, act=lambda scene: scene.hear(frame), **rows)
+
+
+def hearing(text: str) -> Callable[[Scene], Sequence[Event]]:
+    return lambda scene: scene.happen(scene.session.receive(text, now=0.0))
 
 
 # -- what the service can say
@@ -249,14 +253,14 @@ SILENCE: Any = bytes(480)
 
 def time_and_end(scene: Scene) -> Iterator[Cell]:
     """The deadlines, each when it is due; and the end of the transport."""
-    timed = scene.at.phase not in (Phase.CONNECTING, Phase.ENDING) or (
-        scene.at.phase is Phase.CONNECTING and scene.at.plane is not RELAY
-    )
-    waits = timed and scene.session.gate.state not in RUNNING
+    ending = scene.at.phase is Phase.ENDING  # then the close is what is awaited
+    unheard = scene.at.phase is Phase.CONNECTING and scene.at.plane is RELAY
+    waits = scene.session.gate.state not in RUNNING and not unheard
     yield Cell(
         name="the clock",
         act=lambda s: s.happen(s.session.handle_timeout(now=31.0)),
-        gate=GateInput.GIVE_UP if waits else None,
+        phase=PhaseInput.CLOSE if ending else None,
+        gate=GateInput.CLOSE if ending else GateInput.GIVE_UP if waits else None,
         ends_speech=True,
     )
     yield Cell(
@@ -266,10 +270,7 @@ def time_and_end(scene: Scene) -> Iterator[Cell]:
         gate=GateInput.CLOSE,
     )
     for name, frame in (("noise", "{"), ("something new", '{"type":"session.paused"}')):
-        yield Cell(
-            name=name,
-            act=lambda s, frame=frame: s.happen(s.session.receive(frame, now=0.0)),
-        )
+        yield Cell(name=name, act=hearing(frame), phase=None)
 
 
 def cells(scene: Scene) -> Iterator[Cell]:
@@ -303,9 +304,7 @@ class Standing:
 def expected(scene: Scene, cell: Cell) -> Standing | None:
     """What follows; None when the cell is refused or out of place, and nothing changes."""
     before = Standing.of(scene)
-    phase: Phase | None = before.phase
-    if cell.name not in ("the clock", "noise", "something new"):
-        phase = advance(PHASES, before.phase, cell.phase)
+    phase = before.phase if cell.phase is None else advance(PHASES, before.phase, cell.phase)
     if phase is None or not cell.legal:
         return None
     if cell.ends_session:
