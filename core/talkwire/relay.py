@@ -225,11 +225,18 @@ class Relay:
         return write(self, of="relay", now=now)
 
     @classmethod
-    def resume(cls, snapshot: str, *, now: float, ids: IdFactory | None = None) -> Self:
+    def resume(
+        cls,
+        snapshot: str,
+        *,
+        now: float,
+        unix_time: float | None = None,
+        ids: IdFactory | None = None,
+    ) -> Self:
         """The relay as it was at its `snapshot`; see `Session.resume`."""
 
         def session(told: JsonObject) -> Session:
-            return Session.resume(encode(told), now=now, ids=ids)
+            return Session.resume(encode(told), now=now, unix_time=unix_time, ids=ids)
 
         return read(snapshot, cls, of="relay", now=now, hooks={Session: session})
 

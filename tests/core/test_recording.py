@@ -155,7 +155,7 @@ def test_it_passes_for_what_it_records() -> None:
 
 def test_every_call_is_an_input_but_those_that_only_tell() -> None:
     out = {"next_frame", "session_init_data"}
-    tell = {"count", "needs", "next_timeout", "resume", "snapshot"}
+    tell = {"continuation", "count", "needs", "next_timeout", "resume", "snapshot"}
     calls = {name for name in dir(Session) if callable(getattr(Session, name)) and name[0] != "_"}
     assert inputs_of(Session) == calls - out - tell
     assert {"receive", "receive_close", "handle_timeout", "send", "cancel"} <= inputs_of(Session)

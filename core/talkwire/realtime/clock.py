@@ -33,6 +33,15 @@ def _end(books: Books, event: e.SessionCreated | e.SessionUpdated, now: float) -
         _warn_ahead(books)
 
 
+def set_wall_clock(books: Books, unix_time: float, now: float) -> None:
+    """It is told what time it is: the end of the session, if known, is where it was."""
+    books.expiry.epoch = Moment(now - unix_time)
+    if books.expiry.expires_at is not None:
+        books.expiry.at = Moment(books.expiry.epoch + books.expiry.expires_at)
+        if Timer.EXPIRY in books.timers:
+            _warn_ahead(books)
+
+
 def begin(books: Books, now: float) -> None:
     """The service spoke for the first time."""
     books.expiry.begin(now)

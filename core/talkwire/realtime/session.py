@@ -7,13 +7,13 @@ import msgspec
 
 from ..errors import LocalProtocolError
 from ..snapshot import read, write
-from ..timers import Moment, Timer, TimerTable, chosen
+from ..timers import Timer, TimerTable, chosen
 from . import commands as c
 from . import requests
 from .beta import EVENTS, Dialect
 from .books import Books
 from .calls import Calls
-from .clock import TIMES, begin, expect_outputs, expired
+from .clock import TIMES, begin, expect_outputs, expired, set_wall_clock
 from .commands import JsonObject
 from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
@@ -108,8 +108,18 @@ class Session:
         self._books: Books | None = None
 
     @classmethod
-    def resume(cls, snapshot: str, *, now: float, ids: IdFactory | None = None) -> Self:
-        """The session as it was at its `snapshot`. `ids` None: its own counter goes on.
+    def resume(
+        cls,
+        snapshot: str,
+        *,
+        now: float,
+        unix_time: float | None = None,
+        ids: IdFactory | None = None,
+    ) -> Self:
+        """The session as it was at its `snapshot`; on this clock no time has passed since.
+
+        `unix_time`, the wall clock at `now`, tells how much of it has until `expires_at`. `ids`
+        None: its own counter goes on.
 
         Raises UnreadableError for anything but a session's snapshot, LocalProtocolError where
         its ids came from a factory of yours and there is none now.
@@ -121,6 +131,8 @@ class Session:
             return ids or msgspec.convert(told, Counter)
 
         books = read(snapshot, Books, of="session", now=now, hooks={IdFactory: made})
+        if unix_time is not None:
+            set_wall_clock(books, unix_time, now)
         session = cls(
             plane=books.plane, kind=books.kind, dialect=books.dialect, now=now, ids=books.ids
         )
@@ -131,7 +143,7 @@ class Session:
         ids, timers = self._ids or Counter(), TimerTable(self._delays)
         books = Books(self.plane, ids, timers, self.kind, self.dialect)
         if self._unix_time is not None:
-            books.expiry.epoch = Moment(self._started - self._unix_time)
+            set_wall_clock(books, self._unix_time, self._started)
         books.conversation.retain = self._retain
         books.timers.run(Timer.HANDSHAKE, True, self._started)
         self._books = books
