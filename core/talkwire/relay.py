@@ -194,20 +194,27 @@ class Relay:
         """Tell the page to open the call: POST its offer to `url` with the bearer `key`.
 
         May be called before the page says hello. What the session has queued by the time it
-        does goes first on the data channel. Raises LocalProtocolError when called twice or
-        when the page has gone.
+        does goes first on the data channel. Raises LocalProtocolError when called twice, when
+        the page has gone, or for words that are not Unicode.
         """
         if self._call is not None or self.hop is Hop.CLOSED:
             raise LocalProtocolError(f"open_call is not legal when the hop is {self.hop.value}")
-        self._call = {"url": url, "key": key}
+        call, now = {"url": url, "key": key}, float(now)
+        _written(call, "open_call")
+        self._call = call
         self._init(now)
 
     def close(
         self, code: str = "ended", message: str = "The server ended the call.", *, now: float
     ) -> Sequence[Event | PageEvent]:
-        """Say goodbye: the page ends the call and shows `message`. Again is a no-op."""
+        """Say goodbye: the page ends the call and shows `message`. Again is a no-op.
+
+        Raises LocalProtocolError for words that are not Unicode.
+        """
+        now = float(now)
+        goodbye = _written({"type": "talkwire.bye", "code": code, "message": message}, "close")
         if self._move(HopInput.CLOSE):
-            self._say({"type": "talkwire.bye", "code": code, "message": message})
+            self._control.append(goodbye)
         return self.receive_close(reason=message, now=now)
 
     # -- out
@@ -259,9 +266,6 @@ class Relay:
         self.hop = hop
         return True
 
-    def _say(self, message: JsonObject) -> None:
-        self._control.append(encode(message))
-
     def _receive_frame(self, line: str, now: float) -> Sequence[Event]:
         if not self._move(HopInput.FRAME):
             return self.session.count(Anomaly(type="frame", reason=f"the hop is {self.hop.value}"))
@@ -293,16 +297,15 @@ class Relay:
         if self._call is None or not self._move(HopInput.INIT):
             return
         self._timers.run(Timer.READY, True, now)
-        self._say(
-            {
-                "type": "talkwire.init",
-                "version": VERSION,
-                "call": self._call,
-                "commands": self.session.session_init_data(),
-                "subscribe": self._subscribe,
-                "limits": {"max_frame_bytes": self._max_frame_bytes},
-            }
-        )
+        init = {
+            "type": "talkwire.init",
+            "version": VERSION,
+            "call": self._call,
+            "commands": self.session.session_init_data(),
+            "subscribe": self._subscribe,
+            "limits": {"max_frame_bytes": self._max_frame_bytes},
+        }
+        self._control.append(encode(init))
 
     def _ready(self, event: PageReady, now: float) -> Sequence[Event | PageEvent]:
         self._timers.run(Timer.READY, False, now)
@@ -329,3 +332,10 @@ _MOVES: dict[type[PageEvent], HopInput] = {
     PageText: HopInput.TEXT,
     PageLeft: HopInput.CLOSE,
 }
+
+
+def _written(message: JsonObject, call: str) -> str:
+    try:
+        return encode(message)
+    except (TypeError, ValueError) as error:
+        raise LocalProtocolError(f"{call}: cannot be written as JSON: {error}") from error

@@ -31,7 +31,8 @@ def send(books: Books, command: AnyCommand) -> str:
     name = type(command).__name__
     _require_known(books, name, type(command))
     if isinstance(command, _APPENDS):
-        _check_audio(books, command.audio)
+        _check_audio(books, command.audio, name)
+        _check_event_id(command, name)
         books.leave_audio(_encoded(books, command), len(command.audio))
         return ""
     _check_limits(command, name)
@@ -107,7 +108,7 @@ def session_update(books: Books, patch: JsonObject) -> str:
 def append(books: Books, audio: bytes) -> None:
     """Append audio to the service's input buffer."""
     require_open(books, "send_audio")
-    _check_audio(books, audio)
+    _check_audio(books, audio, "send_audio")
     try:
         kind = books.vocabulary.append
         frame = f'{{"type":"{kind}","audio":{base64_text(audio)}}}'
@@ -116,12 +117,12 @@ def append(books: Books, audio: bytes) -> None:
     books.leave_audio(frame, len(audio))
 
 
-def _check_audio(books: Books, audio: bytes) -> None:
+def _check_audio(books: Books, audio: bytes, call: str) -> None:
     if not books.plane.carries_audio:
-        raise LocalProtocolError(f"no audio passes on the {books.plane.name} plane")
+        raise LocalProtocolError(f"{call}: no audio passes on the {books.plane.name} plane")
     if len(audio) > MAX_APPEND // 4 * 3:
         raise LocalProtocolError(
-            f"{len(audio)} bytes of audio in one append; the limit is {MAX_APPEND} of base64"
+            f"{call}: {len(audio)} bytes of audio at once; the limit is {MAX_APPEND} of base64"
         )
 
 
@@ -171,13 +172,18 @@ def _require_approvable(books: Books, request_id: str, call: str) -> McpBook:
     return mcp
 
 
+def _check_event_id(command: AnyCommand, call: str) -> None:
+    given = command.event_id
+    if given is not msgspec.UNSET and not 0 < len(given) <= MAX_EVENT_ID:
+        raise LocalProtocolError(f"{call}: event_id must have 1 to {MAX_EVENT_ID} characters")
+
+
 def _event_id(books: Books, command: AnyCommand, call: str) -> str:
     """The event id given, checked, or a new one."""
     given = command.event_id
     if given is msgspec.UNSET:
         return books.new_event_id()
-    if not 0 < len(given) <= MAX_EVENT_ID:
-        raise LocalProtocolError(f"{call}: event_id must have 1 to {MAX_EVENT_ID} characters")
+    _check_event_id(command, call)
     if given in books.pending:
         raise LocalProtocolError(f"{call}: event_id {given!r} is on its way already")
     return given

@@ -321,6 +321,7 @@ class Session:
         return self.receive_close(reason="closed by us", now=now)
 
     def _ask(self, now: float, request: Callable[..., Asked], *what: object) -> Asked:
+        now = float(now)  # a time that is none is found out before anything changes
         books = self._books or self._open()
         asked = request(books, *what)
         if _IDLE in books.timers.delays:
