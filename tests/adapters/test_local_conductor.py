@@ -19,7 +19,9 @@ from talkwire_io.local.websocket import Line
 
 
 def a_call(parrot: Parrot | None = None) -> tuple[Conductor, Line]:
-    conductor = Conductor(Service(now=0.0), Engine(MISSING, parrot or Parrot()))
+    conductor = Conductor(
+        Service(now=asyncio.get_running_loop().time()), Engine(MISSING, parrot or Parrot())
+    )
     return conductor, Line(conductor)
 
 

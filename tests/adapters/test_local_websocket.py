@@ -237,6 +237,34 @@ def test_websockets_count_as_lines() -> None:
     run(main())
 
 
+def test_a_session_that_expires_says_so_and_is_closed() -> None:
+    async def main() -> None:
+        calls = Calls(MISSING, Parrot(), session_s=0.5)
+        async with local_service(calls) as local, client(local) as caller:
+            error = await caller.wait_for("error")
+            assert error["error"]["code"] == "session_expired"
+            with pytest.raises(ConnectionClosed):
+                await caller.wait_for("never")
+            assert caller.socket.close_code == 1001
+
+    run(main())
+
+
+def test_a_client_of_the_beta_is_told_so_and_closed() -> None:
+    async def main() -> None:
+        headers = {**KEY, "OpenAI-Beta": "realtime=v1"}
+        async with local_service(Calls(MISSING, Parrot())) as local:
+            async with client(local, additional_headers=headers) as caller:
+                error = await caller.wait_for("error")
+                assert error["error"]["code"] == "beta_api_shape_disabled"
+                with pytest.raises(ConnectionClosed):
+                    await caller.wait_for("never")
+                assert caller.socket.close_code == 4000
+                assert [event["type"] for event in caller.events] == ["error"]
+
+    run(main())
+
+
 def test_closing_the_service_closes_its_websockets() -> None:
     async def main() -> None:
         before = asyncio.all_tasks()

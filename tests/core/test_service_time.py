@@ -54,6 +54,15 @@ def test_a_session_ends_after_60_minutes_with_an_error_and_close_1001_3_10() -> 
     assert line.frames() == []
 
 
+def test_the_close_of_a_session_that_expired_is_the_services_own_3_9() -> None:
+    line = Line(expires_in=90)
+    line.sleep(90)
+
+    assert line.service.receive_close(now=91) == []
+
+    assert line.service.close_code == 1001
+
+
 def test_a_session_may_be_shorter_3_10() -> None:
     line = Line(expires_in=90)
 

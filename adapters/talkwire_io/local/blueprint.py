@@ -22,7 +22,6 @@ View = Callable[..., Awaitable[Any]]
 
 _MAX_SDP = 256 * 1024
 _KEY_PROTOCOL = "openai-insecure-api-key."
-_GOING_AWAY = 1001
 _TRY_AGAIN_LATER = 1013
 _json_object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -131,11 +130,12 @@ class _Views:
         protocol = "realtime" if "realtime" in offered else None
         await websocket.accept(subprotocol=protocol)  # pyright: ignore[reportUnknownMemberType]
         try:
-            await self._calls.converse(session, websocket.receive, websocket.send)
+            beta = "realtime=v1" in websocket.headers.get("OpenAI-Beta", "")
+            code = await self._calls.converse(session, websocket.receive, websocket.send, beta=beta)
         except FullError:
             await websocket.close(_TRY_AGAIN_LATER)  # the last line was taken meanwhile
         else:
-            await websocket.close(_GOING_AWAY)
+            await websocket.close(code)
 
     async def _offer(self, key: str) -> tuple[str, Session]:
         """The SDP and the session it asks for, from either kind of body."""

@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 _ANSWER_S = 10.0
 _CLOSE_S = 5.0
+GOING_AWAY = 1001
+"""The close code of a call that was ended from here."""
 _SHUTTING_DOWN = "the service is shutting down"
 
 
@@ -98,21 +100,24 @@ class Calls:
         session: dict[str, Any],
         receive: Callable[[], Awaitable[str | bytes]],
         send: Callable[[str], Awaitable[None]],
-    ) -> str:
-        """Carry a call over a websocket until it is hung up; return why.
+        *,
+        beta: bool = False,
+    ) -> int:
+        """Carry a call over a websocket until it is over; return the code to close it with.
 
-        `receive` and `send` are its two halves. Raises FullError, and what they raise, in an
-        ExceptionGroup; cancel it when the websocket is gone.
+        `receive` and `send` are its two halves; `beta` says that the client asked for the beta.
+        Raises FullError, and what they raise, in an ExceptionGroup; cancel it when the websocket
+        is gone.
         """
-        call_id, call = self._add("ws", session, "websocket")
+        call_id, call = self._add("ws", session, "websocket", beta=beta)
         call.task = asyncio.current_task()
         conductor = call.conductor
         line = Line(conductor)
         try:
-            await self._run(conductor, line, line.read(receive), line.write(send))
+            await conductor.run(line, line.read(receive), line.write(send))
         finally:
             self._remove(call_id)
-        return conductor.reason
+        return conductor.service.close_code or GOING_AWAY
 
     def hangup(self, call_id: str, reason: str = "hung up") -> bool:
         """End a call; return whether there was one. `ended` tells when it is gone."""
@@ -139,7 +144,12 @@ class Calls:
         self._engine.close()
 
     def _add(
-        self, prefix: str, session: dict[str, Any], plane: Literal["webrtc", "websocket"]
+        self,
+        prefix: str,
+        session: dict[str, Any],
+        plane: Literal["webrtc", "websocket"],
+        *,
+        beta: bool = False,
     ) -> tuple[str, _Call]:
         if self.full:
             words = _SHUTTING_DOWN if self._closed else f"all {self._max_calls} lines are busy"
@@ -150,6 +160,8 @@ class Calls:
             plane=plane,
             ids=_new_id,
             expires_at=int(time.time() + self._session_s),
+            expires_in=self._session_s,
+            beta=beta,
         )
         call_id = _new_id(prefix)
         call = self._calls[call_id] = _Call(Conductor(service, self._engine))
@@ -159,7 +171,7 @@ class Calls:
         """One WebRTC call from its answer to its end."""
         try:
             if await self._opened(conductor, peer):
-                await self._run(conductor, peer, peer.listen(conductor.hear))
+                await conductor.run(peer, peer.listen(conductor.hear))
         except Exception:
             _log.exception("call %s broke", call_id)
         finally:
@@ -179,14 +191,6 @@ class Calls:
         if not peer.opened.is_set():
             conductor.end(f"no data channel within {self._channel_s:g} s")
         return not conductor.ended
-
-    async def _run(self, conductor: Conductor, outlet: Peer | Line, *companions: Any) -> None:
-        loop = asyncio.get_running_loop()
-        limit = loop.call_later(self._session_s, conductor.end, "the session has expired")
-        try:
-            await conductor.run(outlet, *companions)
-        finally:
-            limit.cancel()
 
     def _remove(self, call_id: str) -> None:
         call = self._calls.pop(call_id)

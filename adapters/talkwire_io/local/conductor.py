@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 # Sound waiting for the detector, in pieces (40 ms each on WebRTC). More means a machine too slow
 # for its calls: then the newest is dropped, as a late reaction is worse than a missed word.
 _MOST_WAITING = 250
+_LAST_WORDS_S = 1.0
 
 
 class Conductor:
@@ -60,6 +61,7 @@ class Conductor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._configure()
 
     async def run(self, outlet: Outlet, *companions: Coroutine[Any, Any, None]) -> None:
@@ -75,15 +77,23 @@ class Conductor:
             if self._ear is not None:
                 self._start(self._listen())
             try:
-                self._drain()
+                self._move(self.service.opening)
                 for frame in self._early:
                     self.receive(frame)
                 await self._ended.wait()
+                if self.service.close_code is not None:
+                    await self._say_last_words(outlet)
             finally:
                 self.end("the other side is gone")
                 self._move(self.service.receive_close(now=_now()))
                 for task in self._tasks:
                     task.cancel()
+
+    async def _say_last_words(self, outlet: Outlet) -> None:
+        """The service has ended the session: let it say so before the connection is closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await outlet.sent()
 
     def end(self, reason: str) -> None:
         """End the call; the first reason given is kept."""
@@ -148,6 +158,21 @@ class Conductor:
         for request in requests:
             self._perform(request)
         self._drain()
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """Be woken when the service asks for it, or end when it has ended the session."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self.service.close_code is not None:
+            self.end(f"the service closed the session ({self.service.close_code})")
+        due = self.service.next_timeout()
+        loop = asyncio.get_running_loop()
+        self._alarm = None if due is None or self.ended else loop.call_at(due, self._wake)
+
+    def _wake(self) -> None:
+        with self._contained("a deadline"):
+            self._move(self.service.handle_timeout(now=_now()))
 
     def _drain(self) -> None:
         while self._outlet is not None and (frame := self.service.next_frame()) is not None:

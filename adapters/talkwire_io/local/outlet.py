@@ -30,6 +30,10 @@ class Outlet(Protocol):
         """Queue a frame; nothing happens when the other side is gone."""
         ...
 
+    async def sent(self) -> None:
+        """Wait until what was queued has left."""
+        ...
+
     def cut(self, pcm: bytes, rate: int) -> list[Piece]:
         """Make a sound (s16le mono, `rate` Hz) ready to leave. Blocking; in a worker thread."""
         ...

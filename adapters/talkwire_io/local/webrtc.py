@@ -149,6 +149,13 @@ class Peer:
             return
         channel.send(frame)
 
+    async def sent(self) -> None:
+        """Wait until the data channel has nothing left to send."""
+        channel, empty = self._channel, asyncio.Event()
+        if channel is not None and channel.readyState == "open" and channel.bufferedAmount:
+            channel.on("bufferedamountlow", empty.set)
+            await empty.wait()
+
     def cut(self, pcm: bytes, rate: int) -> list[Piece]:
         """Bring a sound to the track's 48 kHz."""
         sound = resample(pcm, rate, RATE)

@@ -37,6 +37,7 @@ class Line:
             frame = await self._frames.get()
             await send(frame)
             self._waiting -= len(frame)
+            self._frames.task_done()
 
     def send(self, frame: str) -> None:
         """Queue a frame; a client that does not read is hung up on."""
@@ -45,6 +46,10 @@ class Line:
             self._conductor.end("the client stopped reading")
             return
         self._frames.put_nowait(frame)
+
+    async def sent(self) -> None:
+        """Wait until the client has taken what was queued."""
+        await self._frames.join()
 
     def cut(self, pcm: bytes, rate: int) -> list[Piece]:
         """Write a sound in the session's output format, in pieces of 100 ms."""

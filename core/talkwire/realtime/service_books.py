@@ -49,6 +49,8 @@ class Books:
 
     def end(self, code: int | None) -> list[EngineRequest]:
         """The session is over; `code` is what the driver closes with, None: the client is gone."""
+        if self.closed:
+            return []
         self.closed, self.close_code = True, code
         self.input.close()
         self.mcp.close()

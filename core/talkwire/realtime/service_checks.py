@@ -44,7 +44,7 @@ _KINDS: dict[type, str] = {
 
 
 def _wrong_type(value: Any, param: str, expected: str) -> RefusedError:
-    got = _KINDS.get(type(value), "something else")
+    got = next((name for kind, name in _KINDS.items() if type(value) is kind), "something else")
     message = f"Invalid type for '{param}': expected {expected}, but got {got} instead."
     return RefusedError("invalid_type", message, param)
 
