@@ -213,6 +213,9 @@ class Ledger:
         elif event.outcome is Outcome.FAILED:
             assert frame["type"] == "error"
             assert not refused_by_gate(frame)
+        elif not frame:  # nothing was playing, and nobody said so
+            assert TimedOut(timer=Timer.CLEARED) in events
+            assert event.type == "output_audio_buffer.clear"
         else:
             assert frame["type"] != "error" or refused_by_gate(frame)
         call_id = self.answers.get(event_id)

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
+from ..values import new_dict, new_list
 from . import commands as c
 from .advice import Advice
 from .beta import Dialect
@@ -18,7 +19,7 @@ from .calls import Calls
 from .conversation import Conversation
 from .events import ErrorDetails
 from .expiry import Expiry
-from .gate import REMEMBERED, Create, ResponseGate
+from .gate import Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
 from .kind import VOCABULARIES, AnyCommand, Kind, Vocabulary
@@ -33,6 +34,7 @@ from .usage import Allowance, SessionUsage
 from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
+STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every input.
 _CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
@@ -78,13 +80,13 @@ class Books:
     mcp: McpBook | None = None
     playback: Playback = field(factory=Playback)
     pending: Pending = field(factory=Pending)
-    frames: list[str] = field(factory=list[str])
+    frames: list[str] = field(factory=new_list)
     held: list[str] | None = None
     """Audio that came before the configuration was confirmed, and what is to follow it."""
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
-    counts: dict[str, int] = field(factory=dict[str, int])
+    counts: dict[str, int] = field(factory=new_dict)
     """How many frames were unreadable, unknown or out of place, by the event that told it."""
 
     def count(self, *odd: InvalidFrame | UnknownEvent | Anomaly) -> Sequence[Event]:
@@ -254,7 +256,7 @@ class Books:
         """Tell, once for each response, that it is not to be played any more."""
         if response_id in self.interrupted:
             return
-        self.interrupted = (*self.interrupted[1 - REMEMBERED :], response_id)
+        self.interrupted = (*self.interrupted[1 - STOPPED :], response_id)
         spoken = self.conversation.last_of(response_id)
         item_id = spoken.id if spoken is not None else ""
         events.append(
