@@ -8,6 +8,7 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 from .errors import LocalProtocolError, ProtocolError, UnreadableError
 from .realtime import commands, events, translation
 from .realtime.beta import Dialect
+from .realtime.calls import Respond
 from .realtime.commands import Command, JsonObject
 from .realtime.conversation import Conversation, ConversationItem
 from .realtime.happenings import (
@@ -81,6 +82,7 @@ __all__ = [
     "Plane",
     "ProtocolError",
     "Relay",
+    "Respond",
     "Response",
     "RestartAdvised",
     "Session",

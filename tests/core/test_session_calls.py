@@ -15,6 +15,7 @@ from support.frames import (
     committed,
     completed,
     error,
+    event,
     item_added,
     item_done,
     output_item,
@@ -32,6 +33,7 @@ from talkwire import (
     LocalProtocolError,
     Outcome,
     Plane,
+    Respond,
     commands,
 )
 from talkwire.realtime.state import Call
@@ -326,6 +328,61 @@ def test_the_user_who_barges_in_during_a_tool_gets_one_answer() -> None:
         response_done("resp_2"),
     )
     assert script.sent() == []
+
+
+# -- whether it is followed up
+
+
+def follow_ups(script: Script) -> int:
+    return script.sent_types().count("response.create")
+
+
+@pytest.mark.parametrize("floor", ["free", "the user", "another response", "a turn to be answered"])
+def test_a_follow_up_may_leave_the_floor_to_whoever_has_it_3_7(floor: str) -> None:
+    """pydantic-ai#6324."""
+    script = called("call_1")
+    script.hear(response_done("resp_1"))
+    if floor == "the user":
+        script.hear(speech("started", "item_9"))
+    elif floor == "another response":
+        script.hear(response_created("resp_2"))
+    elif floor == "a turn to be answered":
+        script.hear(committed("item_9"))
+    script.session.send_function_result("call_1", "18", respond=Respond.IF_IDLE, now=0.0)
+    script.session.handle_timeout(now=60.0)
+    script.hear(response_done("resp_2"))
+    assert follow_ups(script) == (1 if floor == "free" else 0)
+
+
+def test_a_request_that_waits_has_the_floor_3_7() -> None:
+    script = called("call_1")
+    script.session.send_text("And Rome?", now=0.0)
+    script.sent()
+    script.session.send_function_result("call_1", "18", respond=Respond.IF_IDLE, now=0.0)
+    script.hear(response_done("resp_1"))
+    assert follow_ups(script) == 1
+    script.hear(response_created("resp_2"), response_done("resp_2"))
+    assert follow_ups(script) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "asked"),
+    [
+        (Respond.AUTO, Respond.NEVER, 1),
+        (Respond.AUTO, Respond.IF_IDLE, 1),
+        (Respond.IF_IDLE, Respond.NEVER, 0),
+        (Respond.NEVER, Respond.NEVER, 0),
+    ],
+)
+def test_of_several_policies_the_most_eager_counts_3_7(
+    one: Respond, other: Respond, asked: int
+) -> None:
+    script = called("call_1", "call_2")
+    script.hear(speech("started", "item_9"))
+    for call_id, respond in (("call_1", one), ("call_2", other)):
+        script.session.send_function_result(call_id, "18", respond=respond, now=0.0)
+    script.hear(response_done("resp_1"), event("input_audio_buffer.cleared"))
+    assert follow_ups(script) == asked
 
 
 # -- calls that we put in ourselves

@@ -15,7 +15,7 @@ from ..values import new_dict, new_list
 from . import commands as c
 from .advice import Advice
 from .beta import Dialect
-from .calls import Calls
+from .calls import Calls, Respond
 from .conversation import Conversation
 from .events import ErrorDetails
 from .expiry import Expiry
@@ -223,7 +223,8 @@ class Books:
 
     def follow_up(self, batch_id: str) -> None:
         """Ask for the one response that follows the answers to a response's calls (§3.7)."""
-        if self.calls.take_follow_up(batch_id):
+        wanted = self.calls.take_follow_up(batch_id)
+        if wanted is Respond.AUTO or (wanted is Respond.IF_IDLE and self.gate.is_idle):
             self.want_response(c.ResponseCreate(), self.new_event_id())
 
     def cut_playing(self) -> tuple[str, int] | None:

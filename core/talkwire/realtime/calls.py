@@ -7,8 +7,23 @@ Legality is `state.CALLS`. A response whose calls are all answered wants one fol
 from attrs import define, field
 
 from ..timers import Moment
+from ..values import Named
 from .happenings import FunctionCall, FunctionCallCut
 from .state import CALLS, Call, CallInput, advance
+
+
+class Respond(Named):
+    """Whether the model shall speak about a function's result."""
+
+    AUTO = "auto"
+    """Yes, when its turn comes; unless the user's turn is answered with the result anyway."""
+    NEVER = "never"
+    """No: the result is there for whatever is said next."""
+    IF_IDLE = "if_idle"
+    """Only if nobody has the floor when all results of the batch are in (pydantic-ai#6324)."""
+
+
+_EAGER = (Respond.NEVER, Respond.IF_IDLE, Respond.AUTO)
 
 
 @define
@@ -44,7 +59,7 @@ class Batch:
 
     open: set[str] = field(factory=set[str])
     response_done: bool = False
-    respond: bool = False
+    respond: Respond = Respond.NEVER
 
 
 REMEMBERED = 64  # calls that are over; what says the same again comes within their response
@@ -108,7 +123,7 @@ class Calls:
         if call_id not in self._records:
             self._records[call_id] = CallRecord(call_id, name, "", "", Call.EMITTED)
 
-    def answer(self, call_id: str, *, respond: bool) -> None:
+    def answer(self, call_id: str, *, respond: Respond) -> None:
         """The output of a call is being sent."""
         record = self._records[call_id]
         record.state = self._next(record, CallInput.ANSWER)
@@ -116,7 +131,7 @@ class Calls:
             self._due.pop(call_id, None)
         batch = self._batches.setdefault(record.batch, Batch(response_done=True))
         batch.open.discard(call_id)
-        batch.respond |= respond
+        batch.respond = max(batch.respond, respond, key=_EAGER.index)
 
     def expect(self, call_id: str, due: Moment) -> None:
         """A call was handed to the application, which shall answer it until then."""
@@ -158,11 +173,11 @@ class Calls:
             batch.open.clear()  # they cannot be answered, so nothing waits for it
         return cut
 
-    def take_follow_up(self, batch_id: str) -> bool:
+    def take_follow_up(self, batch_id: str) -> Respond:
         """Whether one follow-up response is due now: all answered, and the response ended."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.open or not batch.response_done:
-            return False
+            return Respond.NEVER
         del self._batches[batch_id]
         return batch.respond
 

@@ -95,6 +95,11 @@ class ResponseGate:
         return self.state is Gate.CANCEL_SENT and self.active == response_id
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nobody has the floor, nor is about to."""
+        return self.state is Gate.IDLE and not self.user_speaks and self._waiting is None
+
+    @property
     def on_its_way(self) -> bool:
         """Whether a create of ours has left and not been settled."""
         return self._on_its_way is not None

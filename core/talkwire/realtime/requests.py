@@ -16,6 +16,7 @@ from ..timers import Timer
 from . import commands as c
 from . import translation as t
 from .books import Books, labelled
+from .calls import Respond
 from .commands import JsonObject
 from .kind import AnyCommand
 from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID, MIN_COMMIT_MS, excess
@@ -60,12 +61,14 @@ def send_text(books: Books, text: str, role: str, respond: bool) -> str:
     return event_id
 
 
-def send_function_result(books: Books, call_id: str, output: str, respond: bool) -> str:
+def send_function_result(books: Books, call_id: str, output: str, respond: Respond | bool) -> str:
     """Answer a function call, once; gives the item's `event_id`."""
     _require_known(books, "send_function_result", c.ConversationItemCreate)
     _require_answerable(books, call_id, "send_function_result")
     item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
     event_id = books.new_event_id()
+    if isinstance(respond, bool):
+        respond = Respond.AUTO if respond else Respond.NEVER
     _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
     return event_id
 
@@ -259,7 +262,7 @@ def _truncate(books: Books, command: c.ConversationItemTruncate, event_id: str) 
 
 
 def _send_item(
-    books: Books, command: c.ConversationItemCreate, event_id: str, respond: bool = False
+    books: Books, command: c.ConversationItemCreate, event_id: str, respond: Respond = Respond.NEVER
 ) -> None:
     item = {"id": books.new_item_id(), **command.item}
     call_id, kind = str(item.get("call_id", "")), item.get("type")

@@ -12,7 +12,7 @@ from . import commands as c
 from . import requests
 from .beta import EVENTS, Dialect
 from .books import Books
-from .calls import Calls
+from .calls import Calls, Respond
 from .clock import TIMES, begin, expect_outputs, expired, set_wall_clock
 from .commands import JsonObject
 from .continuation import MAX_IMAGE, Retold, continuation
@@ -237,10 +237,11 @@ class Session:
         return self._ask(now, requests.send_text, text, role, respond)
 
     def send_function_result(
-        self, call_id: str, output: str, *, respond: bool = True, now: float
+        self, call_id: str, output: str, *, respond: Respond | bool = True, now: float
     ) -> str:
         """Answer a function call, once. The follow-up response is asked for when all the calls
-        of the same response are answered and it has ended (§3.7).
+        of the same response are answered and it has ended (§3.7); `Respond` says which other
+        policies there are, True is `AUTO` and False is `NEVER`.
 
         Raises LocalProtocolError when the call is unknown, cut off, answered already, or of a
         response outside the conversation (`FunctionCall.out_of_band`).
