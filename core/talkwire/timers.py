@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from attrs import define, field
 
 from .errors import LocalProtocolError
-from .values import Named
+from .values import Named, new_dict
 
 
 class Timer(Named):
@@ -89,7 +89,7 @@ class TimerTable:
     """
 
     delays: Mapping[Timer, float] = DELAYS
-    _deadlines: dict[Timer, Moment] = field(factory=dict[Timer, Moment])
+    _deadlines: dict[Timer, Moment] = field(factory=new_dict)
     _told: tuple[Timer, ...] = ()
 
     def __contains__(self, timer: Timer) -> bool:

@@ -106,29 +106,33 @@ class Books:
 
     def after(self, now: float) -> None:
         """Let leave what may leave now, and set the clock for what is awaited."""
-        timers = self.timers
-        if not self.takes_commands:
+        timers, gate = self.timers, self.gate
+        if self.phase not in _OPEN:
             timers.clear(but=_ENDING)
             timers.run(_ENDING, self.phase is Phase.ENDING, now)
             return
-        if not self._awaits_configuration():
-            timers.run(_HANDSHAKE, False, now)
-        if self.held is not None and Timer.HANDSHAKE not in timers:
+        if _HANDSHAKE in timers and not self._awaits_configuration():
+            timers.stop(_HANDSHAKE)
+        if self.held is not None and _HANDSHAKE not in timers:
             self.frames, self.held = self.frames + self.held, None
-        due = self.gate.take_cancel()
-        if due is not None:
+        if gate.cancel_due is not None:
+            due, gate.cancel_due = gate.cancel_due, None
             self.cancel(due)
-        create = self.gate.take() if self.held is None else None
-        if create is not None:
-            self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
-            timers.stop(_CREATED)  # each create has its own deadline
-        waits, speaks = _WAITS.get(self.gate.state), self.gate.user_speaks
+        if gate.waiting is not None and self.held is None:
+            self._take(now)
+        waits, speaks = _WAITS.get(gate.state), gate.user_speaks
         timers.run(_CREATED, waits is _CREATED and self._is_connected(), now)
         timers.run(_ANSWER, waits is _ANSWER and not speaks, now)
         timers.run(_SPEECH, speaks, now)
         timers.run(_CLEARED, self.pending.clears > 0, now)
         if _IDLE in timers.delays:
             timers.run(_IDLE, self._is_idle(), now)
+
+    def _take(self, now: float) -> None:
+        create = self.gate.take()
+        if create is not None:
+            self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
+            self.timers.stop(_CREATED)  # each create has its own deadline
 
     def _is_idle(self) -> bool:
         busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.next_due

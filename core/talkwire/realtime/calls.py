@@ -7,7 +7,7 @@ Legality is `state.CALLS`. A response whose calls are all answered wants one fol
 from attrs import define, field
 
 from ..timers import Moment
-from ..values import Named
+from ..values import Named, new_dict
 from .happenings import FunctionCall, FunctionCallCut
 from .state import CALLS, Call, CallInput, advance
 
@@ -69,8 +69,8 @@ REMEMBERED = 64  # calls that are over; what says the same again comes within th
 class Calls:
     """Every call that is open by `call_id`, those lately over, and the batches still open."""
 
-    _records: dict[str, CallRecord] = field(factory=dict[str, CallRecord])
-    _batches: dict[str, Batch] = field(factory=dict[str, Batch])
+    _records: dict[str, CallRecord] = field(factory=new_dict)
+    _batches: dict[str, Batch] = field(factory=new_dict)
     _due: dict[str, Moment] | None = None
     """By when those handed to the application shall be answered; oldest first."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from attrs import define, field
 from msgspec import UNSET, UnsetType
 
+from ..values import new_dict, new_list
 from .commands import JsonObject
 from .items import NULL, ContentPart, Item
 
@@ -37,7 +38,7 @@ class ConversationItem:
     """Whether its place in the conversation is known."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
-    _words: list[str] = field(factory=list[str])
+    _words: list[str] = field(factory=new_list)
     """The first content part's, in the pieces they came in."""
     _further: dict[int, str] | None = None
     """Those of the parts behind it, which are rare."""
@@ -93,8 +94,8 @@ class Conversation:
 
     retain: int | None = None
     """How many items are kept, the newest; None: all."""
-    _order: list[str] = field(factory=list[str])
-    _items: dict[str, ConversationItem] = field(factory=dict[str, ConversationItem])
+    _order: list[str] = field(factory=new_list)
+    _items: dict[str, ConversationItem] = field(factory=new_dict)
     _aside: dict[str, ConversationItem] | None = None
 
     def __iter__(self) -> Iterator[ConversationItem]:

@@ -52,8 +52,10 @@ class ResponseGate:
     user_speaks: bool = False
     """The user is speaking, and the service will answer: nothing leaves meanwhile."""
     _on_its_way: Create | None = None
-    _waiting: Create | None = None
-    _cancel_due: str | None = None
+    waiting: Create | None = None
+    """What we asked for and may not leave yet."""
+    cancel_due: str | None = None
+    """The response whose cancel had to wait for its id, and may leave now."""
     _out_of_band: tuple[str, ...] = ()
     _ended: tuple[str, ...] = ()
     _echoes: bool = False
@@ -88,7 +90,7 @@ class ResponseGate:
 
     def waits(self, event_id: str) -> bool:
         """Whether this request waits to leave: nothing can have answered it yet."""
-        return self._waiting is not None and event_id in self._waiting.event_ids
+        return self.waiting is not None and event_id in self.waiting.event_ids
 
     def is_cancelled(self, response_id: str) -> bool:
         """Whether this response was told to stop, or will be as soon as may be."""
@@ -97,7 +99,7 @@ class ResponseGate:
     @property
     def is_idle(self) -> bool:
         """Whether nobody has the floor, nor is about to."""
-        return self.state is Gate.IDLE and not self.user_speaks and self._waiting is None
+        return self.state is Gate.IDLE and not self.user_speaks and self.waiting is None
 
     @property
     def on_its_way(self) -> bool:
@@ -108,18 +110,18 @@ class ResponseGate:
 
     def want(self, create: Create) -> None:
         """Ask for a response; it joins one already waiting, the newer options winning."""
-        if self._waiting is None:
-            self._waiting = create
+        if self.waiting is None:
+            self.waiting = create
             return
-        self._waiting.event_ids += create.event_ids
-        self._waiting.inputs |= create.inputs
-        self._waiting.response = create.response or self._waiting.response
+        self.waiting.event_ids += create.event_ids
+        self.waiting.inputs |= create.inputs
+        self.waiting.response = create.response or self.waiting.response
 
     def take(self) -> Create | None:
         """The create that may leave now; it is then on its way."""
-        if self._waiting is None or self.user_speaks or not self._move(GateInput.CREATE):
+        if self.waiting is None or self.user_speaks or not self._move(GateInput.CREATE):
             return None
-        self._on_its_way, self._waiting = self._waiting, None
+        self._on_its_way, self.waiting = self.waiting, None
         return self._on_its_way
 
     def cancel(self) -> str | None:
@@ -134,11 +136,6 @@ class ResponseGate:
             self._on_its_way.cancelled = True
         return self.active
 
-    def take_cancel(self) -> str | None:
-        """The response whose cancel had to wait for its id, and may leave now."""
-        due, self._cancel_due = self._cancel_due, None
-        return due
-
     # -- the service's side
 
     def created(self, response_id: str, ours: str | None) -> list[str]:
@@ -146,7 +143,7 @@ class ResponseGate:
 
         Returns the requests it settles.
         """
-        on_its_way, waiting = self._on_its_way, self._waiting
+        on_its_way, waiting = self._on_its_way, self.waiting
         if self.active is not None:
             self._forget(self.active)
         self._move(GateInput.CREATED)
@@ -154,7 +151,7 @@ class ResponseGate:
         if ours in self._given_up:
             self._move(GateInput.CANCEL)
         if self.state is Gate.CANCEL_SENT:
-            self._cancel_due = response_id
+            self.cancel_due = response_id
         settled: list[str] = []
         answers_turn, self._turn = self._turn, False
         if on_its_way is not None and ours in on_its_way.event_ids:
@@ -164,7 +161,7 @@ class ResponseGate:
         if self._on_its_way is not None:
             self._beaten(self._on_its_way, response_id, answers_turn or ours is not None)
         if waiting is not None and ours is None and waiting.covered_by_service():
-            settled, self._waiting = settled + waiting.event_ids, None
+            settled, self.waiting = settled + waiting.event_ids, None
         return settled
 
     def _beaten(self, create: Create, response_id: str, by_service: bool) -> None:
@@ -226,7 +223,7 @@ class ResponseGate:
 
     def acknowledged(self, item_id: str) -> None:
         """The service has this item; a response that starts from now on sees it."""
-        for create in (self._on_its_way, self._waiting):
+        for create in (self._on_its_way, self.waiting):
             if create is not None:
                 create.inputs.discard(item_id)
 
@@ -245,7 +242,7 @@ class ResponseGate:
         if create is None or create.covered or create.cancelled:
             return create.event_ids if create else []
         create.beaten_by = None
-        later, self._waiting = self._waiting, create
+        later, self.waiting = self.waiting, create
         if later is not None:
             self.want(later)
         return []
@@ -274,4 +271,4 @@ class ResponseGate:
     def lose(self) -> None:
         """The transport closed, and every request that is still open is lost."""
         self._move(GateInput.CLOSE)
-        self._on_its_way = self._waiting = None
+        self._on_its_way = self.waiting = None

@@ -6,6 +6,7 @@ from typing import Any
 from attrs import define, field
 from msgspec import UNSET
 
+from ..values import new_dict
 from . import commands as c
 from . import events as e
 from . import translation as t
@@ -83,7 +84,7 @@ def _sent(command: AnyCommand) -> Sent:
 class Pending:
     """Event ids of commands not yet settled, oldest first: the service answers in order."""
 
-    _commands: dict[str, Sent] = field(factory=dict[str, Sent])
+    _commands: dict[str, Sent] = field(factory=new_dict)
     turn: str = ""
     """The item that the service makes of the user's turn; committing it answers nobody."""
     clears: int = 0

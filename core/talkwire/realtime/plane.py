@@ -24,8 +24,12 @@ class Plane(Value):
 
 
 _HOP = (Timer.HELLO, Timer.READY)
-_SERVICE = {timer: delay for timer, delay in DELAYS.items() if timer not in _HOP}
-_RELAY = {timer: delay for timer, delay in _SERVICE.items() if timer is not Timer.HANDSHAKE}
+_SERVICE: dict[Timer, float] = {
+    timer: delay for timer, delay in DELAYS.items() if timer not in _HOP
+}
+_RELAY: dict[Timer, float] = {
+    timer: delay for timer, delay in _SERVICE.items() if timer is not Timer.HANDSHAKE
+}
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
 """A websocket to the service, audio included."""

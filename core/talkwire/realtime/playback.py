@@ -2,6 +2,8 @@
 
 from attrs import define, field
 
+from ..values import new_dict
+
 PCM16_BYTES_PER_MS = 48
 G711_BYTES_PER_MS = 8
 
@@ -36,7 +38,7 @@ class Playback:
     user_speaks: bool = False
     """The user began to speak, and nothing was heard of its end."""
     _played: bool = False
-    _parts: dict[str, Part] = field(factory=dict[str, Part])
+    _parts: dict[str, Part] = field(factory=new_dict)
 
     @property
     def spoke(self) -> bool:

@@ -28,7 +28,7 @@ from .items import Response
 from .limits import MIN_COMMIT_MS
 from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
 from .playback import PCM16_BYTES_PER_MS
-from .state import PHASES, CallInput, Gate, PhaseInput, advance
+from .state import PHASES, CallInput, PhaseInput, advance
 from .transcript import WORDS
 
 Reaction = Callable[[Books, Any, list[Event]], None]
@@ -131,8 +131,6 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         events.append(Anomaly(type=event.type, reason=reason))
     books.settle(gate.created(response.id, ours), events)
     if gate.is_cancelled(response.id):
-        books.interrupt(response.id, events)
-    if gate.state is Gate.CANCEL_SENT:
         books.interrupt(response.id, events)  # it was stopped before it began (§3.5)
 
 
@@ -151,7 +149,7 @@ def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> 
     if response.status == "cancelled":
         books.interrupt(response_id, events)
     _account(books, response, events)
-    ours = response.labels.get(CLIENT_EVENT_ID)
+    ours = response.labels.get(CLIENT_EVENT_ID) if books.gate.on_its_way else None
     books.settle(books.gate.done(response_id, ours), events)
     cancels = books.pending.of("response.cancel")
     books.settle([i for i in cancels if _cancels(books, i, response_id)], events)

@@ -1,7 +1,7 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar, get_args
+from typing import Self, TypeVar, get_args
 
 import msgspec
 
@@ -40,18 +40,9 @@ from .wire import decode_event, wire_type
 Asked = TypeVar("Asked")
 Heard = WireEvent | InvalidFrame | UnknownEvent
 
-_LOUD = {**ITEMS, **MOVES}
 _IDLE = Timer.IDLE
-
-
-def _follow_up(books: Books, event: Any) -> None:
-    """Stands for what is done about the events that are not in the table below."""
-
-
-# What is done about events that nothing follows from: something quick, or nothing at all.
-_TELLS: dict[type[Any], Callable[[Books, Any], None] | None] = {
-    kind: QUIET.get(kind) for kind in get_args(WireEvent) if kind not in {**_LOUD, **TIMES}
-}
+_QUIET = frozenset(kind for kind in get_args(WireEvent) if kind not in {**ITEMS, **MOVES, **TIMES})
+"""What nothing follows from: something is noted at most."""
 
 
 class Session:
@@ -155,40 +146,41 @@ class Session:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         books = self._books or self._open()
         event = decode_event(frame)
-        tell = _TELLS.get(type(event), _follow_up)
-        if tell is _follow_up or books.phase not in STEADY:
+        kind = type(event)
+        if kind not in _QUIET or books.phase not in STEADY:
             return self._follow(books, event, now)
         # Most frames by far: words, sound, and what the books do not need.
-        if tell is not None:
-            tell(books, event)
+        note = QUIET.get(kind)
+        if note is not None:
+            note(books, event)
         return [event]
 
     def _follow(self, books: Books, event: Heard, now: float) -> Sequence[Event]:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
         kind, steady = type(event), books.phase in STEADY
-        if not (steady and kind in ITEMS) and not move_phase(books, event):
+        moves = not steady or kind in MOVES
+        if moves and not move_phase(books, event):
             reason = f"the session is {books.phase.value}"
             return books.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
-        tell = QUIET.get(kind)
-        if tell is not None:
-            tell(books, event)
-        react = _LOUD.get(kind)
+        react = ITEMS.get(kind) or MOVES.get(kind)
         if react is not None:
             answered = books.pending.answered_by(event)
             react(books, event, events)
             if answered is not None:
                 events.append(books.pending.settle(answered, Outcome.DONE))
+        elif kind in QUIET:
+            QUIET[kind](books, event)
         if not steady:
             begin(books, now)
-        timed = TIMES.get(kind)
-        if timed is not None:
-            timed(books, event, now)
-        if kind in MOVES or not steady or len(events) > 1:
-            expect_outputs(books, events, now)
+        if kind in TIMES:
+            TIMES[kind](books, event, now)
+        if moves or len(events) > 1:
+            if len(events) > 1:
+                expect_outputs(books, events, now)
+                books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
             books.after(now)
-            books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
         return events
 
     def receive_close(
@@ -356,7 +348,7 @@ class Session:
         """The event types without which the session would not know where it stands, old names
         included: a page passes on what it hears.
         """
-        needed = {wire_type(kind) for kind in (*QUIET, *_LOUD)}
+        needed = {wire_type(kind) for kind in (*QUIET, *ITEMS, *MOVES)}
         return frozenset(needed | {old for old, new in EVENTS.items() if new in needed})
 
     def continuation(self, *, max_image: int = MAX_IMAGE) -> list[Retold]:

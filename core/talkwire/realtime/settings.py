@@ -13,7 +13,7 @@ from attrs import define, field
 from msgspec import Raw
 
 from ..errors import LocalProtocolError
-from ..values import Payload
+from ..values import Payload, new_dict
 from .commands import JsonObject, is_object
 from .items import read
 from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
@@ -95,7 +95,7 @@ _NOTHING = _Told()
 class Settings:
     """The two configurations of a session, and what the rules read of the one in force."""
 
-    desired: JsonObject = field(factory=dict[str, Any])
+    desired: JsonObject = field(factory=new_dict)
     """Everything we asked for, patch upon patch, without the patches that were refused."""
     drift: JsonObject | None = None
     """What we asked for and is not so: the value in force by its dotted path."""
@@ -105,7 +105,7 @@ class Settings:
     """Whether the service stops responding when the user speaks."""
     output_bytes_per_ms: int = PCM16_BYTES_PER_MS
     """How many bytes of output audio last one ms."""
-    _accepted: JsonObject = field(factory=dict[str, Any])
+    _accepted: JsonObject = field(factory=new_dict)
     _under_way: dict[str, tuple[JsonObject, JsonObject]] | None = None
     _effective: bytes | None = None
 
