@@ -186,7 +186,10 @@ class Relay:
         for timer in self._timers.expire(now):
             events.append(TimedOut(timer=timer))
             events += self.close("failed", f"no talkwire.{timer.value} in time", now=now)
-        return [*events, *self.session.handle_timeout(now=now)]
+        events += self.session.handle_timeout(now=now)
+        if self.session.closed:  # it had to end itself: the page is still there
+            events += self.close("failed", "the service ended the session", now=now)
+        return events
 
     # -- what you want
 

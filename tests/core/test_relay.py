@@ -601,6 +601,20 @@ def test_the_sessions_deadlines_are_the_relays_too() -> None:
     assert not page.relay.closed
 
 
+def test_a_session_that_the_service_ended_but_did_not_close_takes_its_page_along_3_9() -> None:
+    page = Page()
+    page.say(error("session_expired", "Your session hit the maximum duration."), now=10.0)
+    assert not page.relay.closed
+    assert page.relay.next_timeout() == 15.0
+    timed_out, closed = page.relay.handle_timeout(now=15.0)
+    assert timed_out == TimedOut(timer=Timer.ENDING)
+    assert isinstance(closed, SessionClosed)
+    assert page.relay.closed
+    (goodbye,) = page.heard()
+    assert (goodbye["type"], goodbye["code"]) == ("talkwire.bye", "failed")
+    assert page.relay.handle_timeout(now=99.0) == []
+
+
 def test_a_deadline_at_nought_is_a_deadline() -> None:
     assert Relay(Session(plane=RELAY, now=-10.0), now=-10.0).next_timeout() == 0.0
 

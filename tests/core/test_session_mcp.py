@@ -282,3 +282,13 @@ def test_after_the_close_no_request_can_be_answered() -> None:
     script.session.receive_close(now=0.0)
     with pytest.raises(LocalProtocolError, match=r"send_mcp_approval .* closed"):
         script.session.send_mcp_approval("item_q", True, now=0.0)
+
+
+def test_the_refusal_of_another_command_opens_no_request_again() -> None:
+    script = running()
+    script.hear(output_item("done", "resp_1", approval_item()))
+    script.session.send_mcp_approval("item_q", True, now=0.0)
+    other = script.session.send_text("Hello.", respond=False, now=0.0)
+    script.hear(error("invalid_value", event_id=other))
+    with pytest.raises(LocalProtocolError, match="answered"):
+        script.session.send_mcp_approval("item_q", True, now=0.0)
