@@ -1,6 +1,6 @@
 """An engine's mistakes are named and change nothing, whatever it gives to whichever move."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -52,7 +52,6 @@ GOOD: dict[str, dict[str, Any]] = {
         "item_id": "item_1",
         "message": "",
         "kind": "http_error",
-        "code": 500,
     },
     "heard_text": {"delta": "", "elapsed_ms": 0},
     "translated_text": {"delta": "", "elapsed_ms": 0},
@@ -61,6 +60,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "receive": {"frame": "{}", "played_ms": 0},
     "receive_close": {},
     "handle_timeout": {},
+    "end_session": {"code": "", "message": "", "close_code": 1011},
 }
 NOT_TEXT = (None, 1, b"x")
 NOT_MS = ("1", -1, 1.5, True, 10**400)
@@ -74,7 +74,7 @@ BAD: dict[str, tuple[Any, ...]] = {
     "usage": NOT_JSON,
     "more": NOT_JSON,
     "tools": ([{"a": object()}], [1], ["x"]),
-    "code": (object(),),
+    "close_code": NOT_MS,
     "start": NOT_SECONDS,
     "end": NOT_SECONDS,
     "now": NOT_SECONDS,
@@ -92,7 +92,7 @@ MISTAKES = [
     pytest.param(move, name, value, id=f"{move}-{name}-{index}")
     for move, fields in GOOD.items()
     for name in (*fields, "now")
-    if name != "frame" and not (move == "response_failed" and name == "code")
+    if name != "frame"
     for index, value in enumerate(bad(name))
 ]
 
@@ -113,13 +113,9 @@ def test_what_a_move_does_not_take_is_named_and_changes_nothing(
     assert before == (line.service.session, line.service.items, line.service.next_timeout())
 
 
-@pytest.mark.parametrize("value", NOT_TEXT)
-def test_a_code_is_text_or_nothing(value: Any) -> None:
-    line = Line()
-    response_id = line.respond()
-
-    with pytest.raises(LocalProtocolError, match="response_failed"):
-        line.service.response_failed(response_id, code=value, message="", now=0)
+def test_the_code_of_a_remote_error_is_json() -> None:
+    with pytest.raises(LocalProtocolError, match="mcp_call_failed"):
+        Line().service.mcp_call_failed("resp_1", "mcp_1", "", code=cast(Any, object()), now=0)
 
 
 @pytest.mark.parametrize(

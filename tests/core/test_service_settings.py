@@ -395,6 +395,26 @@ def test_the_voice_is_fixed_once_audio_was_produced_and_the_patch_is_lost_1_6() 
     assert line.update(audio={"output": {"speed": 1.2}})["audio"]["output"]["voice"] == "cedar"
 
 
+def test_the_voice_of_a_response_is_fixed_as_well_once_audio_was_produced_1_6() -> None:
+    line = Line()
+    marin = {"audio": {"output": {"voice": "marin"}}}
+    line.written(line.respond(**marin), "Not aloud")
+    line.done("resp_1")
+    response_id = line.respond()
+    line.spoken(response_id, "Hello", 100)
+    line.done(response_id)
+    line.frames()
+
+    error = line.refused("response.create", response=marin)
+
+    assert (error["code"], error["param"]) == (
+        "cannot_update_voice",
+        "response.audio.output.voice",
+    )
+    assert line.service.active_response is None
+    assert line.respond(audio={"output": {"voice": "alloy"}})
+
+
 def test_the_voice_may_still_be_chosen_while_only_text_was_written_1_6() -> None:
     line = Line(session={"output_modalities": ["text"]})
     line.written(line.respond(), "Hello")

@@ -63,6 +63,22 @@ def test_the_close_of_a_session_that_expired_is_the_services_own_3_9() -> None:
     assert line.service.close_code == 1001
 
 
+@pytest.mark.parametrize("code", ["insufficient_quota", "account_deactivated"])
+def test_a_session_may_end_with_a_fatal_error_3_9(code: str) -> None:
+    line = Line()
+    response_id = line.respond()
+    line.frames()
+
+    requests = line.service.end_session(code, "It is over.", now=1)
+
+    assert requests == [ResponseStopped(response_id=response_id)]
+    error = line.error()
+    assert (error["code"], error["message"]) == (code, "It is over.")
+    assert (line.service.closed, line.service.close_code) == (True, 1011)
+    assert line.service.end_session("again", "", close_code=4000, now=2) == []
+    assert (line.frames(), line.service.close_code) == ([], 1011)
+
+
 def test_a_session_may_be_shorter_3_10() -> None:
     line = Line(expires_in=90)
 

@@ -212,6 +212,13 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         idle = self._idle_at()
         return [] if idle is None or now < idle else self._time_out(now)
 
+    def end_session(
+        self, code: str, message: str, *, close_code: int = 1011, now: float
+    ) -> list[EngineRequest]:
+        """End the session with an error that is fatal to it: insufficient_quota, ... (§3.9)."""
+        check("end_session", now, words=(code, message), ms=(close_code,))
+        return [] if self._books.closed else self._end(code, message, close_code)
+
     def _idle_at(self) -> float | None:
         quiet_since, detection = self._books.floor.quiet_since, self._books.detection or {}
         idle_ms = detection.get("idle_timeout_ms")

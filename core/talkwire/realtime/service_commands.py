@@ -37,7 +37,7 @@ _Input = Callable[[Callable[[str], str]], JsonObject]
 
 def _update_session(books: Books, command: SessionUpdate) -> list[EngineRequest]:
     refuse_depth(command.session, "session")
-    books.session = updated_session(books.session, command.session, spoke=books.floor.spoke)
+    books.session = updated_session(books.session, command.session, voice=books.floor.voice)
     if books.detection is None:
         books.input.forget_speech()
     books.outbox.say("session.updated", session=books.session)
@@ -134,9 +134,9 @@ def _create_response(books: Books, command: ResponseCreate) -> list[EngineReques
     given = {} if command.response is UNSET else command.response
     refuse_depth(given, "response")
     options = response_options(given, conversation_id=books.conversation.id)
-    voice = books.session["audio"]["output"]["voice"]
-    if options.get("audio", {}).get("output", {}).get("voice", voice) != voice:
-        check_voice("response.audio.output.voice", spoke=books.floor.spoke)
+    voice = options.get("audio", {}).get("output", {}).get("voice", books.floor.voice)
+    if voice != books.floor.voice:
+        check_voice("response.audio.output.voice", books.floor.voice)
     given_items = _input_items(books, options["input"]) if "input" in options else None
     if not command.out_of_band:
         books.floor.ask()

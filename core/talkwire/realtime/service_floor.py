@@ -45,8 +45,8 @@ class Floor:
     """When the input that is being handled came (s)."""
     running: dict[str, Response] = field(factory=dict[str, Response])
     active: str | None = None
-    spoke: bool = False
-    """Whether the session has produced audio: its voice is fixed from then on."""
+    voice: str | JsonObject | None = None
+    """The voice that the session has spoken in: it is fixed from then on (§1.6)."""
     heard_ms: int | None = None
     """How much of what is playing now was heard, as last told; None when that is not known."""
     quiet_since: float | None = None
@@ -113,7 +113,7 @@ class Floor:
 
     def say_audio(self, response: Response, message: Message, audio: bytes, ms: int) -> None:
         """Send or play audio of an open message, and count it."""
-        self.spoke = True
+        self.voice = self.voice or response.shown["audio"]["output"]["voice"]
         self._conversation.hear(message.item, ms)
         if not self.plays:
             self._spoken_until = max(self.now, self._spoken_until) + ms / 1000

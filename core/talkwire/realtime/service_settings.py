@@ -109,8 +109,10 @@ def started_session(session: JsonObject, settings: JsonObject) -> JsonObject:
     return _merged(session, OPENINGS[Kind(kind)]({"type": kind, **settings}, "session"))
 
 
-def updated_session(session: JsonObject, update: JsonObject, *, spoke: bool) -> JsonObject:
-    """The whole configuration after a patch; `spoke` says that audio was produced already.
+def updated_session(
+    session: JsonObject, update: JsonObject, *, voice: str | JsonObject | None
+) -> JsonObject:
+    """The whole configuration after a patch; `voice` is what audio was produced in, if any was.
 
     Raises `RefusedError` and so loses the whole patch (§3.1); `session` itself is never changed.
     """
@@ -120,7 +122,7 @@ def updated_session(session: JsonObject, update: JsonObject, *, spoke: bool) -> 
     if "model" in patch and patch["model"] != session["model"]:
         raise RefusedError("invalid_value", "Cannot update a session's model.", "session.model")
     if "voice" in patch.get("audio", {}).get("output", {}):
-        check_voice("session.audio.output.voice", spoke=spoke)
+        check_voice("session.audio.output.voice", voice)
     tracing = session.get("tracing")
     if tracing is not None and patch.get("tracing", tracing) != tracing:
         message = "Cannot update tracing once it is enabled."
@@ -136,9 +138,9 @@ def _check_kind(kind: Kind, given: object) -> None:
         raise RefusedError("invalid_parameter", words, "session.type")
 
 
-def check_voice(param: str, *, spoke: bool) -> None:
-    """Refuse a voice once there was audio in another, or in this one (§1.6)."""
-    if spoke:
+def check_voice(param: str, spoken: str | JsonObject | None) -> None:
+    """Refuse a voice once there was audio in any (§1.6)."""
+    if spoken is not None:
         message = "Cannot update a conversation's voice if assistant audio is present."
         raise RefusedError("cannot_update_voice", message, param)
 
