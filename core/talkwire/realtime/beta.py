@@ -72,20 +72,16 @@ TRANSCRIPTION_UPDATE = "transcription_session.update"  # of GA's session.update,
 SWITCHED_OFF = "beta_api_shape_disabled"
 _HINT = "(The beta dialect was spoken, and the service has switched it off: speak Dialect.GA.)"
 
-# What may betray an old shape under a name that GA has too, in JSON without spaces. Where spaces
-# stand, the wire does not find `type` at its place and reads the frame with care anyway.
-_OLD_PARTS = tuple(f'"type":"{old}"' for old, _ in PARTS)
+# What may betray old parts under a name that GA has too, in JSON without spaces. Where spaces
+# stand, the wire does not find `type` at its place and reads the frame with care anyway. What
+# begins (`added`) has no parts yet.
+_OLD_PARTS = tuple(f':"{old}"' for old, _ in PARTS)
 MARKS: Mapping[str, tuple[str, ...]] = {
     "error": (f'"{SWITCHED_OFF}"',),
-    "session.created": ('"session"',),  # always: flat or not is for the whole object to tell
-    "session.updated": ('"session"',),
-    "conversation.item.added": _OLD_PARTS,
     "conversation.item.created": _OLD_PARTS,
     "conversation.item.done": _OLD_PARTS,
     "conversation.item.retrieved": _OLD_PARTS,
-    "response.created": ('"modalities"',),
-    "response.done": ('"modalities"', *_OLD_PARTS),
-    "response.output_item.added": _OLD_PARTS,
+    "response.done": _OLD_PARTS,
     "response.output_item.done": _OLD_PARTS,
 }
 

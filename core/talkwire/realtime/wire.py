@@ -15,7 +15,7 @@ import msgspec
 from attrs import fields_dict, frozen
 
 from .beta import EVENTS as OLD_EVENTS
-from .beta import MARKS, Dialect, heard, said
+from .beta import FIELDS, MARKS, Dialect, heard, said
 from .commands import (
     Command,
     ConversationItemCreate,
@@ -23,9 +23,15 @@ from .commands import (
     ResponseCreate,
     SessionUpdate,
 )
-from .events import ResponseDone, ResponseOutputAudioDelta, ServerEvent
+from .events import (
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ServerEvent,
+    SessionCreated,
+    SessionUpdated,
+)
 from .happenings import InvalidFrame, UnknownEvent, WireEvent
-from .items import Response
+from .items import Response, read
 from .translation import TranslationEvent
 
 try:
@@ -72,22 +78,39 @@ def _watched(decode: Callable[[str], Any], marks: tuple[str, ...]) -> Callable[[
     return decode_either
 
 
-def _decode_done(text: str) -> ResponseDone:
-    event: ResponseDone = _decode_done_in_place(text)
-    if bytes(event.response.usage) != b"null":
-        return event
-    # Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4).
-    event = _decode_done_in_place(_in_ga(text))
-    return event
+def _looked_at(decode: Callable[[str], Any], is_old: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """A decoder that also reads the old shapes of a type, where the event itself tells."""
+
+    def decode_either(text: str) -> Any:
+        event = decode(text)
+        return decode(_in_ga(text)) if is_old(event) else event
+
+    return decode_either
 
 
+def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
+    members: JsonObject = read(event.session, _MEMBERS, {})
+    return not FIELDS.keys().isdisjoint(members)
+
+
+def _lacks_usage(event: ResponseDone) -> bool:
+    """Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4)."""
+    return bytes(event.response.usage) == b"null"
+
+
+_MEMBERS: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LOOKED_AT: dict[str, Callable[[Any], bool]] = {
+    "session.created": _is_flat,
+    "session.updated": _is_flat,
+    "response.done": _lacks_usage,
+}
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENTS = _table(ServerEvent)
 EVENT_TYPES = frozenset(_EVENTS)
 _EVENTS.update(_table(TranslationEvent))
 _EVENTS.update({kind: _watched(_EVENTS[kind], marks) for kind, marks in MARKS.items()})
-_decode_done_in_place = _EVENTS["response.done"]
-_EVENTS["response.done"] = _decode_done
+for _kind, _is_old in _LOOKED_AT.items():
+    _EVENTS[_kind] = _looked_at(_EVENTS[_kind], _is_old)
 _COMMANDS = _table(Command)
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
 
@@ -152,11 +175,9 @@ def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | Unkno
     try:
         text = plain_text(frame)
         kind = _peek(text).type
-        if kind in MARKS or kind in OLD_EVENTS:
-            text = _in_ga(text)
-            kind = OLD_EVENTS.get(kind, kind)
+        kind = OLD_EVENTS.get(kind, kind)
         decode = _EVENTS.get(kind)
-        return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, text)
+        return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, _in_ga(text))
     except RecursionError as error:
         if _END.match(frame if isinstance(frame, str) else frame.decode()):
             return ResponseDone()  # too deep to look inside, and an end all the same (§3.4)
