@@ -344,10 +344,14 @@ def test_the_services_error_is_surfaced_whole(run: Run, service: Service) -> Non
         assert part in str(error)
 
 
+@pytest.mark.known_issue(20)
 @pytest.mark.parametrize("call", [open_call, mint, hang_up])
 def test_each_call_surfaces_a_refusal(
     run: Run, service: Service, call: Callable[[OpenAI], Awaitable[object]]
 ) -> None:
+    """openai/openai-agents-js#484, #544: the error body of a refused SDP POST was taken for the
+    answer → the status is checked first, and the service's words are the error's.
+    """
     service.reply = Reply(404, '{"error":{"message":"No call with that id.","type":"not_found"}}')
     error = refusal(run, service, call)
     assert (error.status, error.code, error.message) == (404, "not_found", "No call with that id.")

@@ -8,6 +8,7 @@ from support.frames import (
     call,
     committed,
     completed,
+    event,
     item_added,
     item_done,
     output_item,
@@ -15,7 +16,7 @@ from support.frames import (
     response_done,
     speech,
 )
-from talkwire import FunctionCall, FunctionCallCut, LocalProtocolError
+from talkwire import FunctionCall, FunctionCallCut, LocalProtocolError, Respond
 
 CANCELLED = response_done("resp_1", "cancelled", reason="turn_detected")
 
@@ -75,9 +76,10 @@ def test_parallel_tools_are_followed_up_by_one_request() -> None:
     of them, behind the end of the response that called.
     """
     script = calling("call_1", "call_2", "call_3")
-    for call_id in ("call_3", "call_1", "call_2"):
+    for call_id in ("call_3", "call_1"):
         script.session.send_function_result(call_id, "12 degrees", now=0.0)
     script.hear(response_done("resp_1"))
+    script.session.send_function_result("call_2", "12 degrees", now=0.0)
     assert script.sent_types() == ["conversation.item.create"] * 3 + ["response.create"]
     script.hear(response_created("resp_2"), response_done("resp_2"))
     assert script.sent() == []
@@ -123,3 +125,21 @@ def test_the_user_who_barges_in_is_answered_once_though_a_tool_was_running() -> 
     script.hear(speech("stopped", "u"), committed("u"), response_created("resp_2"))
     script.hear(response_done("resp_2"))
     assert script.sent() == []
+
+
+@pytest.mark.known_issue(47)
+def test_a_result_may_wait_for_the_user_to_go_on() -> None:
+    """pydantic/pydantic-ai#6324: not every result shall make the model speak → whether it does is
+    said with the result: always, never, or only if nobody else has the floor by then.
+    """
+    script = calling("call_1")
+    script.hear(speech("started", "u"), CANCELLED)
+    send = script.session.send_function_result
+    send("call_1", "12 degrees", respond=Respond.IF_IDLE, now=0.0)
+    script.hear(event("input_audio_buffer.cleared"))
+    assert script.sent_types() == ["conversation.item.create"]
+
+    script = calling("call_1")
+    script.session.send_function_result("call_1", "12", respond=Respond.IF_IDLE, now=0.0)
+    script.hear(response_done("resp_1"))
+    assert script.sent_types() == ["conversation.item.create", "response.create"]

@@ -6,6 +6,7 @@ from support.frames import (
     Script,
     already_active,
     announced,
+    audio_delta,
     committed,
     completed,
     error,
@@ -141,11 +142,12 @@ def test_a_batch_of_tools_right_after_an_interruption_asks_once_and_in_time() ->
     for call_id in ("call_1", "call_2"):
         script.hear(*announced("resp_1", call_id), *completed("resp_1", call_id))
     script.session.cancel(now=0.0)
-    for call_id in ("call_1", "call_2"):
-        script.session.send_function_result(call_id, "12 degrees", now=0.0)
-    assert "response.create" not in script.sent_types()
+    script.session.send_function_result("call_1", "12 degrees", now=0.0)
+    assert script.sent_types() == ["response.cancel", "conversation.item.create"]
     script.hear(response_done("resp_1", "cancelled", reason="client_cancelled"))
-    assert script.sent_types() == ["response.create"]
+    assert script.sent() == []
+    script.session.send_function_result("call_2", "12 degrees", now=0.0)
+    assert script.sent_types() == ["conversation.item.create", "response.create"]
 
 
 @pytest.mark.known_issue(31)
@@ -156,6 +158,7 @@ def test_meeting_an_active_response_ends_nothing() -> None:
     script = Script()
     ours = script.say()
     assert script.tell(already_active(ours, "resp_V")) == []
+    assert script.sent() == []
     assert (script.session.phase, script.session.closed) == (Phase.READY, False)
     script.hear(response_done("resp_V"))
     assert script.sent_types() == ["response.create"]
@@ -273,3 +276,39 @@ def test_an_interruption_names_its_response() -> None:
     late = script.tell(event("output_audio_buffer.cleared", response_id="resp_1"))
     assert [e for e in late if isinstance(e, Interrupted)] == []
     assert script.session.gate.active == "resp_2"
+
+
+@pytest.mark.known_issue(22)
+def test_a_response_that_was_stopped_before_it_began_is_never_heard() -> None:
+    """livekit/agents#6223, #6244: a response that came after the interruption was played as a
+    ghost, for a cancel before `response.created` does nothing → it is cancelled as soon as it has
+    an id, told as interrupted at once, and known as stopped while it still speaks.
+    """
+    script = Script()
+    ours = script.say()
+    script.session.cancel(now=0.0)
+    assert script.sent() == []
+    told = script.tell(response_created("resp_1", ours=ours))
+    assert Interrupted(response_id="resp_1") in told
+    assert script.sent_types() == ["response.cancel"]
+    script.hear(audio_delta("resp_1", "a", 100))
+    assert script.session.is_stopped("resp_1")
+    done = response_done("resp_1", "cancelled", reason="client_cancelled")
+    assert [e for e in script.tell(done) if isinstance(e, Interrupted)] == []
+    assert script.session.is_stopped("resp_1")
+    script.begin("resp_2")
+    assert not script.session.is_stopped("resp_2")
+
+
+@pytest.mark.known_issue(22)
+def test_a_response_that_comes_after_it_was_given_up_is_never_heard() -> None:
+    """livekit/agents#6223: a response that came after its deadline was played into whatever the
+    user was doing by then → its request was settled as lost, so it is stopped when it comes.
+    """
+    script = Script()
+    ours = script.say()
+    assert settled(list(script.session.handle_timeout(now=15.0))) == [(ours, Outcome.LOST)]
+    told = script.tell(response_created("resp_1", ours=ours), now=16.0)
+    assert Interrupted(response_id="resp_1") in told
+    assert script.session.is_stopped("resp_1")
+    assert [frame["response_id"] for frame in script.sent()] == ["resp_1"]

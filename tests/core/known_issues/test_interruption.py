@@ -230,7 +230,9 @@ def test_what_was_played_to_its_end_is_no_target_any_more() -> None:
     script = Script()
     answering(script, ms=1000)
     script.session.report_playback("a", 1000, now=0.0)
-    script.hear(response_done("resp_1"))
+    script.hear(response_done("resp_1"), speech("started", "u"))
+    assert cuts(script) == []
+    script.hear(event("input_audio_buffer.cleared"))
     answering(script, "resp_2", "b", ms=600)
     script.session.report_playback("b", 200, now=0.0)
     script.hear(speech("started", "u"))
@@ -269,6 +271,7 @@ def test_what_was_not_spoken_in_this_session_is_never_cut() -> None:
     script = Script()
     script.session.send_text("Welcome back.", role="assistant", respond=False, now=0.0)
     (replayed,) = script.sent()
+    assert replayed["item"]["content"] == [{"type": "output_text", "text": "Welcome back."}]
     script.acknowledge(replayed)
     with pytest.raises(LocalProtocolError, match="no audio was received"):
         script.session.truncate_audio(replayed["item"]["id"], 500, now=0.0)
