@@ -169,6 +169,14 @@ class Connection:
         await self.flush()
         return event_id
 
+    async def send_mcp_approval(
+        self, approval_request_id: str, approve: bool, reason: str | None = None
+    ) -> str:
+        """`Session.send_mcp_approval`."""
+        event_id = self.session.send_mcp_approval(approval_request_id, approve, reason, now=_now())
+        await self.flush()
+        return event_id
+
     async def cancel(self) -> str | None:
         """`Session.cancel`."""
         event_id = self.session.cancel(now=_now())

@@ -15,6 +15,7 @@ from talkwire import (
     FunctionCall,
     InvalidFrame,
     LocalProtocolError,
+    McpApprovalRequested,
     Outcome,
     PageHello,
     Relay,
@@ -214,6 +215,22 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
             last = [json.loads(each) for each in far.wire.other.sent][-2:]
             assert [each["event_id"] for each in last] == [truncate, cancel]
             assert last[0]["audio_end_ms"] == 50
+
+    run(main())
+
+
+def test_a_request_for_approval_is_answered_on_the_wire() -> None:
+    async def main() -> None:
+        call, far = dial()
+        async with call:
+            asked = {"id": "item_q", "type": "mcp_approval_request", "name": "roll"}
+            frame = {"type": "conversation.item.done", "event_id": "event_1", "item": asked}
+            await far.speak()
+            await far.wire.send(json.dumps(frame))
+            request = await until(call, McpApprovalRequested)
+            answer = await call.send_mcp_approval(request.approval_request_id, False, "No.")
+            sent = json.loads(far.wire.other.sent[-1])
+            assert (sent["event_id"], sent["item"]["reason"]) == (answer, "No.")
 
     run(main())
 
