@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.frames import text_of
 from support.samples import CLIENT_FRAMES, SERVER_FRAMES, Frame
 from talkwire import InvalidFrame, UnknownEvent, commands, events
+from talkwire.realtime.happenings import WireEvent
 from talkwire.realtime.wire import (
     COMMAND_TYPES,
     EVENT_TYPES,
@@ -24,7 +25,7 @@ every_event = pytest.mark.parametrize("kind", sorted(SERVER_FRAMES))
 every_command = pytest.mark.parametrize("kind", sorted(CLIENT_FRAMES))
 
 
-def known(frame: str | bytes) -> events.ServerEvent:
+def known(frame: str | bytes) -> WireEvent:
     event = decode_event(frame)
     assert not isinstance(event, InvalidFrame | UnknownEvent), event
     return event
@@ -42,8 +43,8 @@ def invalid(frame: str | bytes) -> str:
 def agrees(value: Any, wire: Any) -> bool:
     """Whether a decoded scalar is what stands on the wire; what is deeper is asked elsewhere."""
     if isinstance(value, bytes):
-        return base64.b64encode(value).decode() == wire
-    return isinstance(wire, dict | list) or value == wire
+        return bool(base64.b64encode(value).decode() == wire)
+    return isinstance(wire, dict | list) or bool(value == wire)
 
 
 # -- every type there is
