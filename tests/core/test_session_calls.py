@@ -203,7 +203,7 @@ def test_a_call_that_was_emitted_outlives_its_response() -> None:
 # -- answered once
 
 
-def test_an_answer_leaves_at_once_and_its_response_when_the_running_one_ended() -> None:
+def test_an_answer_leaves_at_once_and_its_response_when_the_running_one_ended_3_3() -> None:
     script = called("call_1")
     event_id = answer(script, "call_1")
     (item,) = script.sent()

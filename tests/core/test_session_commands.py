@@ -75,7 +75,7 @@ every_answered = pytest.mark.parametrize(
 
 
 @every_answered
-def test_a_command_leaves_with_an_id_and_is_settled_once_by_its_answer_1_3(
+def test_a_command_leaves_with_an_id_and_is_settled_once_by_its_answer_1_3_and_3_9(
     command: Command, answer: Frame
 ) -> None:
     script = Script(plane=SIDEBAND)

@@ -180,7 +180,7 @@ def test_words_that_were_not_understood_say_why() -> None:
     assert reasons == ["No speech.", "audio_unintelligible", "unknown"]
 
 
-def test_truncation_keeps_what_was_said_and_marks_what_was_heard() -> None:
+def test_truncation_keeps_what_was_said_and_marks_what_was_heard_3_6() -> None:
     """The service forgets the transcript; ours stays (openai-realtime-agents#112)."""
     script = Script()
     script.hear(item_added(message("a", "assistant", "Once upon a time.")))

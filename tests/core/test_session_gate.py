@@ -103,7 +103,7 @@ def test_its_response_settles_a_create_and_its_end_opens_the_gate() -> None:
     assert (gate(script), script.session.gate.active) == (Gate.IDLE, None)
 
 
-def test_a_create_during_a_response_waits_for_its_end_and_only_for_that() -> None:
+def test_a_create_during_a_response_waits_for_its_end_and_only_for_that_3_2() -> None:
     script = Script()
     script.begin("resp_1")
     script.session.send_text("And Rome?", now=0.0)
@@ -349,7 +349,7 @@ def test_nothing_leaves_while_the_user_speaks() -> None:
     assert creates(script) == []
 
 
-def test_speech_that_came_to_nothing_holds_nothing_up() -> None:
+def test_speech_that_came_to_nothing_holds_nothing_up_3_3() -> None:
     script = Script()
     script.hear(speech("started", "item_1"))
     ours = create(script)
@@ -357,7 +357,7 @@ def test_speech_that_came_to_nothing_holds_nothing_up() -> None:
     assert creates(script) == [ours]
 
 
-def test_speech_that_we_committed_ourselves_holds_nothing_up() -> None:
+def test_speech_that_we_committed_ourselves_holds_nothing_up_3_3() -> None:
     """It gets an item of its own, and no speech_stopped need follow (§3.3)."""
     script = Script(plane=SIDEBAND)
     script.hear(speech("started", "item_1"))
