@@ -25,7 +25,14 @@ from talkwire import (
 )
 from talkwire.realtime import commands as c
 from talkwire.realtime import translation as t
+from talkwire.realtime.engine import (
+    AudioReceived,
+    EngineRequest,
+    FlushRequested,
+    ResponseRequested,
+)
 from talkwire.realtime.kind import VOCABULARIES
+from talkwire.realtime.service import Service
 from talkwire.realtime.wire import decode_event, wire_type
 
 Frame = dict[str, Any]
@@ -370,3 +377,68 @@ def test_an_answer_that_should_not_be_there_is_heard_and_waits_for_nothing_3_4(
     (done,) = line.hear(event("response.done", response={"id": "resp_1"}))
     assert isinstance(done, events.ResponseDone)
     assert line.session.gate.state is Gate.IDLE
+
+
+# -- against the service of this house
+
+
+class Both:
+    """A session and a service of one kind, with a wire that delivers at once."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.session = Session(kind=kind, now=0.0)
+        self.service = Service(kind=kind, now=0.0)
+        self.asked: list[EngineRequest] = []
+
+    def run(self) -> list[Event]:
+        """Deliver in both directions until nothing is on its way."""
+        events: list[Event] = []
+        while True:
+            said, sent = self.service.next_frame(), self.session.next_frame()
+            if said is not None:
+                events += self.session.receive(said, now=0.0)
+            if sent is not None:
+                self.asked += self.service.receive(sent, now=0.0)
+            if said is None and sent is None:
+                return events
+
+
+def test_a_translation_is_said_to_the_end_and_then_over_1_2() -> None:
+    both = Both(Kind.TRANSLATION)
+    update = both.session.session_update({"audio": {"output": {"language": "fr"}}}, now=0.0)
+    assert (update, Outcome.DONE) in settled(both.run())
+    both.session.send_audio(bytes(9600), now=0.0)
+    close = both.session.send(t.TranslationSessionClose(), now=0.0)
+    both.run()
+    assert {type(request) for request in both.asked} >= {AudioReceived, FlushRequested}
+
+    both.service.translated_text("Bon", elapsed_ms=200, now=0.0)
+    both.service.translated_audio(PCM, elapsed_ms=200, now=0.0)
+    both.service.translation_done(now=0.0)
+    events = both.run()
+    assert [type(each) for each in events[:3]] == [
+        t.TranslationOutputTranscriptDelta,
+        t.TranslationOutputAudioDelta,
+        t.TranslationSessionClosed,
+    ]
+    assert settled(events) == [(close, Outcome.DONE)]
+    assert both.session.phase is Phase.ENDING
+
+
+def test_a_transcription_has_turns_and_words_but_nobody_answers_1_3() -> None:
+    both = Both(Kind.TRANSCRIPTION)
+    patch = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
+    update = both.session.session_update(patch, now=0.0)
+    assert (update, Outcome.DONE) in settled(both.run())
+    assert both.session.settings.effective["type"] == "transcription"
+    both.session.send_audio(bytes(9600), now=0.0)
+    both.run()
+    both.service.speech_started(audio_start_ms=0, now=0.0)
+    both.service.speech_stopped(audio_end_ms=200, now=0.0)
+    both.run()
+    (item,) = both.session.conversation
+    both.service.transcribed(item.id, "Good day.", now=0.0)
+    both.run()
+    assert [it.text for it in both.session.conversation] == ["Good day."]
+    assert both.session.gate.state is Gate.IDLE
+    assert not [request for request in both.asked if isinstance(request, ResponseRequested)]
