@@ -83,6 +83,8 @@ class Books:
     frames: list[str] = field(factory=new_list)
     held: list[str] | None = None
     """Audio that came before the configuration was confirmed, and what is to follow it."""
+    audio_flows: bool = False
+    """Whether audio leaves as it comes: the session is open and waits for nothing."""
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ class Books:
         """Let leave what may leave now, and set the clock for what is awaited."""
         timers, gate = self.timers, self.gate
         if self.phase not in _OPEN:
+            self.audio_flows = False
             timers.clear(but=_ENDING)
             timers.run(_ENDING, self.phase is Phase.ENDING, now)
             return
@@ -115,6 +118,7 @@ class Books:
             timers.stop(_HANDSHAKE)
         if self.held is not None and _HANDSHAKE not in timers:
             self.frames, self.held = self.frames + self.held, None
+        self.audio_flows = self.held is None and not self._holds_audio()
         if gate.cancel_due is not None:
             due, gate.cancel_due = gate.cancel_due, None
             self.cancel(due)
@@ -127,6 +131,10 @@ class Books:
         timers.run(_CLEARED, self.pending.clears > 0, now)
         if _IDLE in timers.delays:
             timers.run(_IDLE, self._is_idle(), now)
+
+    def _holds_audio(self) -> bool:
+        """Whether audio waits until the session is configured (ag2ai/ag2#509)."""
+        return _HANDSHAKE in self.timers and self.phase is not Phase.READY
 
     def _take(self, now: float) -> None:
         create = self.gate.take()
@@ -195,7 +203,7 @@ class Books:
 
     def leave_audio(self, frame: str, size: int) -> None:
         """Have `size` bytes of audio leave, once the service is configured (ag2ai/ag2#509)."""
-        if self.phase is not Phase.READY and self.held is None and Timer.HANDSHAKE in self.timers:
+        if self.held is None and self._holds_audio():
             self.held = []
         self.appended_bytes += size
         self.leave("input_audio_buffer.append", frame)

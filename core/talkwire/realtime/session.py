@@ -192,6 +192,7 @@ class Session:
         if phase is None:
             return []
         books.phase = phase
+        books.audio_flows = False
         books.timers.clear()
         books.frames.clear()
         books.held = None
