@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.frames import Frame, Script, event, response_created, response_done
-from talkwire import RELAY, SIDEBAND, Allowance, SessionUsage
+from talkwire import RELAY, SIDEBAND, Allowance, Session, SessionUsage
 from talkwire.timers import Moment
 
 SPOKEN = {
@@ -173,6 +173,17 @@ def limits(**named: tuple[int, int, float]) -> Frame:
         for name, (limit, left, seconds) in named.items()
     ]
     return event("rate_limits.updated", rate_limits=rows)
+
+
+def test_what_was_counted_goes_along_into_a_snapshot_and_times_are_time_left() -> None:
+    script = Script()
+    script.hear(ended("resp_1", SPOKEN), transcribed("item_1", type="duration", seconds=3))
+    script.hear(limits(requests=(100, 99, 60.0)), now=10.0)
+    resumed = Session.resume(script.session.snapshot(now=20.0), now=1000.0)
+    assert resumed.usage == script.session.usage
+    (left,) = resumed.rate_limits.values()
+    assert left.reset_at == 1050.0
+    assert "remaining=99" in repr(left)
 
 
 def test_nothing_is_known_of_limits_before_they_are_told() -> None:

@@ -7,8 +7,7 @@ addition to it. A response that was cancelled or failed has cost what it says it
 from collections.abc import Iterable, Mapping
 
 import msgspec
-from attrs import define, field
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from ..timers import Moment
 from ..values import Payload
@@ -18,8 +17,7 @@ from .items import CachedTokens, TokenDetails, Usage, read
 REMEMBERED = 16  # what was counted last; enough for what is told twice
 
 
-@define
-class Tokens:
+class Tokens(Struct, gc=False):
     """A count of tokens. `total` may be more than its parts: a service need not tell them."""
 
     total: int = 0
@@ -35,13 +33,12 @@ class Tokens:
         self.image += by.image_tokens
 
 
-@define
-class Transcribed:
+class Transcribed(Struct, gc=False):
     """What transcribing the user has cost: billed apart, in tokens or by time."""
 
     turns: int = 0
     seconds: float = 0.0
-    input: Tokens = field(factory=Tokens)
+    input: Tokens = field(default_factory=Tokens)
     output: int = 0
     """Tokens of text."""
 
@@ -56,18 +53,17 @@ class _Transcription(Struct):
 _TRANSCRIPTION = msgspec.json.Decoder(_Transcription | None)
 
 
-@define
-class SessionUsage:
+class SessionUsage(Struct, gc=False):
     """The sums of a session."""
 
     responses: int = 0
     """How many responses ended, whatever their status."""
     unreported: int = 0
     """How many of them did not say what they cost."""
-    input: Tokens = field(factory=Tokens)
-    cached: Tokens = field(factory=Tokens)
+    input: Tokens = field(default_factory=Tokens)
+    cached: Tokens = field(default_factory=Tokens)
     """The part of `input` that was cached."""
-    output: Tokens = field(factory=Tokens)
+    output: Tokens = field(default_factory=Tokens)
     transcribed: Transcribed | None = None
     """None: nothing was transcribed."""
     _counted: tuple[str, ...] = ()
@@ -105,12 +101,12 @@ class SessionUsage:
         return False
 
 
-class Allowance(Payload, frozen=True, kw_only=True):
+class Allowance(Payload, frozen=True, kw_only=True, gc=False):
     """What the account may still spend of one limit, until `reset_at` (the clock of `now`)."""
 
-    limit: int
-    remaining: int
-    reset_at: Moment
+    limit: int = 0
+    remaining: int = 0
+    reset_at: Moment = Moment(0)
 
 
 def allowances(
