@@ -17,10 +17,11 @@ from support.frames import (
     output_item,
     response_created,
     response_done,
+    text_of,
     transcript_delta,
 )
 from support.pair import Pair
-from talkwire import SIDEBAND, Command, Gate, Session, commands
+from talkwire import SIDEBAND, Command, Gate, Kind, Session, commands
 from talkwire.service import Service
 
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
@@ -124,6 +125,21 @@ def test_a_session_without_a_conversation_has_its_configuration_to_tell() -> Non
     script.session.session_update({"instructions": "Be brief.", "model": "m"}, now=0.0)
     assert script.session.continuation() == [
         commands.SessionUpdate(session={"type": "realtime", "instructions": "Be brief."})
+    ]
+
+
+def test_a_session_that_takes_no_items_has_only_its_configuration_to_tell_1_3() -> None:
+    session = Session(now=0.0, kind=Kind.TRANSCRIPTION)
+    session.session_update({"include": []}, now=0.0)
+    session.receive(text_of(committed("item_1")), now=0.0)
+    said = event(
+        "conversation.item.input_audio_transcription.completed",
+        item_id="item_1",
+        transcript="Hello.",
+    )
+    session.receive(text_of(said), now=0.0)
+    assert session.continuation() == [
+        commands.SessionUpdate(session={"type": "transcription", "include": []})
     ]
 
 

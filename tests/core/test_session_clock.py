@@ -196,8 +196,10 @@ def test_while_something_is_played_or_a_function_runs_there_is_no_silence() -> N
 
     script = called("call_1", delays={**QUIET, Timer.IDLE: 20.0})
     assert script.session.next_timeout() == 30.0  # the function's
-    script.session.send_function_result("call_1", "42", respond=False, now=5.0)
-    assert script.session.next_timeout() == 25.0
+    assert woken(script, 30.0) == [TimedOut(timer=Timer.TOOL, call_id="call_1")]
+    assert script.session.next_timeout() is None  # late, and running all the same
+    script.session.send_function_result("call_1", "42", respond=False, now=35.0)
+    assert script.session.next_timeout() == 55.0
 
 
 def test_where_you_play_the_audio_your_reports_tell_when_it_is_silent() -> None:

@@ -143,7 +143,7 @@ class Books:
             self.timers.stop(_CREATED)  # each create has its own deadline
 
     def _is_idle(self) -> bool:
-        busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.next_due
+        busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.unanswered
         plays = self.playback.playing or self.playback.user_speaks or self.playback.audible()
         return self.phase is not Phase.CONNECTING and not busy and not plays
 

@@ -142,6 +142,12 @@ class Calls:
         """When the next call is due to be answered."""
         return next(iter(self._due.values())) if self._due else None
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether a function is running: a call that can be answered was not yet."""
+        records = self._records.values()
+        return any(each.state is Call.EMITTED and not each.out_of_band for each in records)
+
     def take_due(self, now: float) -> list[str]:
         """The calls that were not answered in time; told once."""
         due = [call_id for call_id, at in (self._due or {}).items() if at <= now]

@@ -358,9 +358,12 @@ class Session:
         Send each with the new session's `send`; none asks for a response. What was cut off goes
         over as far as it was heard, calls with their outputs or not at all, the user's images if
         their data URL has at most `max_image` characters. What only the service has (speech
-        without a transcript, MCP) stays behind, and so does what was configured elsewhere.
+        without a transcript, MCP) stays behind, and so does what was configured elsewhere. Kinds of
+        session that take no items have their configuration to tell.
         """
-        return continuation(self.conversation, self.settings.desired, max_image=max_image)
+        books = self._books or self._open()
+        items = books.conversation if books.vocabulary.responds else ()
+        return continuation(items, books.settings.desired, max_image=max_image)
 
     # -- the books, to read
 
