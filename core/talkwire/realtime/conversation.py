@@ -145,13 +145,26 @@ class Conversation:
         item = self._aside.pop(item_id, None) if self._aside else None
         return ConversationItem(item_id) if item is None else item
 
-    def update(self, wire: Item, response_id: str = "") -> ConversationItem:
-        """Take over what a frame says of an item; what it leaves out stays known."""
+    def say(self, item_id: str, content_index: int, delta: str) -> None:
+        """More words of an item, if it is one of the conversation's."""
+        item = self._items.get(item_id) or self.get(item_id)
+        if item is not None:
+            item.say(content_index, delta)
+
+    def update(self, wire: Item, response_id: str = "", *, again: bool = False) -> None:
+        """Take over what a frame says of an item; what it leaves out stays known.
+
+        An item is told of twice in each of its statuses; the second is only read `again` when it
+        was asked for.
+        """
         item = self._items.get(wire.id) or self.item(wire.id)
+        if response_id:
+            item.response_id = response_id
+        if wire.status == item.status and wire.status and wire.type == item.type and not again:
+            return
         item.type = wire.type or item.type
         item.role = wire.role or item.role
         item.status = wire.status or item.status
-        item.response_id = response_id or item.response_id
         if item.type != "message":
             item.name = wire.name or item.name
             item.call_id = wire.call_id or item.call_id
@@ -159,7 +172,6 @@ class Conversation:
             item.output = wire.output if wire.output is not None else item.output
         elif wire.content is not NULL:
             self._take_parts(item, wire.parts)
-        return item
 
     def _take_parts(self, item: ConversationItem, parts: tuple[ContentPart, ...]) -> None:
         images: list[JsonObject] = []

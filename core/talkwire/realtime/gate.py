@@ -76,9 +76,7 @@ class ResponseGate:
 
     def is_open(self, response_id: str) -> bool:
         """Whether this response is running, in the default conversation or beside it."""
-        return response_id in self._out_of_band or (
-            self.active == response_id and self.state in (Gate.ACTIVE, Gate.CANCEL_SENT)
-        )
+        return response_id == self.active or response_id in self._out_of_band
 
     def is_out_of_band(self, response_id: str) -> bool:
         """Whether this response runs beside the default conversation."""

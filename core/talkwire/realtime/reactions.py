@@ -216,7 +216,7 @@ def _item_done(books: Books, event: e.ConversationItemDone, events: list[Event])
 
 
 def _item_retrieved(books: Books, event: e.ConversationItemRetrieved, events: list[Event]) -> None:
-    books.conversation.update(event.item)
+    books.conversation.update(event.item, again=True)
 
 
 def _item_truncated(books: Books, event: e.ConversationItemTruncated, events: list[Event]) -> None:

@@ -30,9 +30,7 @@ def _not_understood(books: Books, event: e.ConversationItemInputAudioTranscripti
 def _said(
     books: Books, event: e.ResponseOutputTextDelta | e.ResponseOutputAudioTranscriptDelta
 ) -> None:
-    item = books.conversation.get(event.item_id)
-    if item is not None:
-        item.say(event.content_index, event.delta)
+    books.conversation.say(event.item_id, event.content_index, event.delta)
 
 
 def _said_text(books: Books, event: e.ResponseOutputTextDone) -> None:
