@@ -1,9 +1,5 @@
 """What the wire cannot take, and what was lost where it was sent all the same (§3.10)."""
 
-import gc
-import sys
-from types import FunctionType, ModuleType
-
 import pytest
 
 from support.frames import (
@@ -17,6 +13,7 @@ from support.frames import (
     session_updated,
     settled,
 )
+from support.weight import weight
 from talkwire import (
     DIRECT,
     RELAY,
@@ -108,18 +105,6 @@ def test_a_refused_item_is_told_and_the_next_is_sent() -> None:
     wrong = error("unsupported_content_type", "No.", item)
     assert settled(script.tell(wrong)) == [(item, Outcome.FAILED)]
     assert settled(list(script.session.close(now=0.0))) == []
-
-
-def weight(session: Session) -> int:
-    """The bytes of everything that a session holds on to, its classes not counted."""
-    found: dict[int, object] = {}
-    new: list[object] = [session]
-    while new:
-        held = new.pop()
-        if id(held) not in found and not isinstance(held, type | ModuleType | FunctionType):
-            found[id(held)] = held
-            new += gc.get_referents(held)
-    return sum(map(sys.getsizeof, found.values()))
 
 
 @pytest.mark.known_issue(36)
