@@ -8,6 +8,7 @@ mends both, and serves the page's module.
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -144,7 +145,8 @@ async def connect(
             raise
         # Not before: the page cannot say hello while it waits for us, and its time would run.
         now = asyncio.get_running_loop().time()
-        session = Session(plane=RELAY, now=now, ids=counter(secrets.token_hex(4) + "_"))
+        ids = counter(secrets.token_hex(4) + "_")
+        session = Session(plane=RELAY, now=now, unix_time=time.time(), ids=ids)
         relay = Relay(session, subscribe=subscribe, now=now)
         relay = relay if record is None else recorded(relay, record, now=now)
         relay.session.session_update(settings, now=now)
