@@ -18,6 +18,7 @@ FORMAT = 1
 UNWRITABLE = "talkwire.unwritable"
 """Marks what JSON has no word for: the call fails on it, and shall fail again."""
 _DEPTH = 64
+_SCALARS = (bool, int, float, str, type(None))
 
 On = Literal["session"] | UnsetType
 """A relay's session was called, not the relay."""
@@ -84,8 +85,10 @@ def read_line(text: str) -> Line:
 
 def argument(value: object) -> object:
     """An argument as it is written."""
-    if isinstance(value, bool | int | float | str | None):
+    if type(value) in _SCALARS:
         return value
+    if isinstance(value, float):
+        return float(value)  # a Moment, as `next_timeout` gives it
     if isinstance(value, bytes | bytearray | memoryview):
         return {"bytes": bytes(cast(bytes, value))}
     name = type(value).__name__

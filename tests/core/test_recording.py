@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from io import StringIO
 from typing import Any
@@ -210,6 +211,30 @@ def test_bytes_that_are_no_text_and_half_characters_go_in_again() -> None:
     assert [step.events for step in played.steps[: len(frames)]] == heard
 
 
+def test_the_time_that_a_session_asked_for_goes_in_again() -> None:
+    session, lines = recorded()
+    due = session.next_timeout()
+    assert due is not None
+    assert session.handle_timeout(now=due)
+    [step] = replay(lines).steps
+    assert (step.now, len(step.events)) == (16.0, 1)
+
+
+class Word(str):
+    """Text, but nothing that is written as JSON."""
+
+
+class Role(enum.StrEnum):
+    USER = "user"
+
+
+def test_a_role_by_any_other_class_says_the_same() -> None:
+    session, lines = recorded()
+    session.send_text("Hi.", role=Role.USER, now=2.0)
+    drain(session)
+    assert (replay(lines).difference, replay(lines).frames) == (None, 2)
+
+
 class Odd:
     """Nothing that JSON has a word for."""
 
@@ -226,6 +251,7 @@ def endless() -> list[Any]:
         pytest.param(Odd(), id="object"),
         pytest.param({"content": Odd()}, id="object within"),
         pytest.param({"content": [{"text": {Odd()}}]}, id="set"),
+        pytest.param(Word("Hi."), id="text of its own class"),
         pytest.param("\udc00", id="half a character"),
         pytest.param({"text": "\udc00", "raw": b"\x00", "more": (1, 2.5, None, True)}, id="mixed"),
         pytest.param({("a", "b"): 1}, id="key that is no text"),

@@ -5,8 +5,8 @@
 * every command settles exactly once, as the service decided, and nothing is left waiting;
 * both ends hold the same conversation once everything was delivered;
 * a call that is refused leaves everything untouched;
-* the same inputs give the same outputs, however often the session is drained, and whether or not
-  another was put in its place, made of its snapshot.
+* the same inputs give the same outputs, however often the session is drained, whether or not
+  another was put in its place, made of its snapshot, and when its recording is played again.
 
 In CI each of the three machines runs 250 examples of up to 60 steps: some 39,000 steps in all.
 """
@@ -38,6 +38,7 @@ from talkwire import (
     UnknownEvent,
     commands,
 )
+from talkwire import replay as recording
 from talkwire.realtime.engine import EngineRequest
 from talkwire.timers import DELAYS
 
@@ -639,6 +640,10 @@ class Conversation(RuleBasedStateMachine):
         assert traces[0].frames == self.pair.frames
         assert traces[0].results == self.pair.results
         assert all(trace == traces[0] for trace in traces)
+        played = [recording.replay(lines) for lines in self.pair.recordings]
+        assert [each.difference for each in played] == [None] * len(played)
+        now = self.pair.now
+        assert played[-1].session.snapshot(now=now) == self.pair.session.snapshot(now=now)
 
 
 class Direct(Conversation):

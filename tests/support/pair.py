@@ -12,10 +12,21 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from talkwire import DIRECT, SIDEBAND, Command, Event, JsonObject, Plane, Session, counter
+from talkwire import (
+    DIRECT,
+    SIDEBAND,
+    Command,
+    Event,
+    IdFactory,
+    JsonObject,
+    Plane,
+    Session,
+    counter,
+)
 from talkwire.realtime.engine import EngineRequest
 from talkwire.realtime.service import Service
 from talkwire.realtime.wire import encode
+from talkwire.recording import record
 
 # What the session does not drain for us: it ends, or hands its frames out in another way.
 EMPTIES = frozenset({"receive_close", "close", "session_init_data"})
@@ -64,23 +75,28 @@ class Pair:
     """What the service asked of its engine and nobody has taken yet."""
     ids: list[str] = field(factory=list[str])
     """Every id that the session made."""
+    recordings: list[list[str]] = field(factory=list[list[str]])
+    """The lines of a recording for each session that was in this place, one after the other."""
+    _counter: IdFactory = field(factory=counter)
     session: Session = field(init=False)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        make = counter()
-
-        def made(kind: str) -> str:
-            self.ids.append(make(kind))
-            return self.ids[-1]
-
-        self.session = Session(plane=self.plane, now=self.now, ids=made)
+        self._record_from_now(Session(plane=self.plane, now=self.now, ids=self._make_id))
         self.service = Service(
             now=self.now,
             session=self.settings,
             plane="websocket" if self.plane.carries_audio else "webrtc",
         )
         self._carry()
+
+    def _make_id(self, kind: str) -> str:
+        self.ids.append(self._counter(kind))
+        return self.ids[-1]
+
+    def _record_from_now(self, session: Session) -> None:
+        self.recordings.append([])
+        self.session = record(session, self.recordings[-1].append, now=self.now)
 
     # -- the client's side
 
@@ -136,7 +152,8 @@ class Pair:
     def swap(self) -> None:
         """Put another session in the place of this one, made of its snapshot."""
         snapshot = self.session.snapshot(now=self.now)
-        self.session = Session.resume(snapshot, now=self.now, ids=self.session.ids)
+        again = Session.resume(snapshot, now=self.now, ids=self._make_id)
+        self._record_from_now(again)
 
     # -- the service's side
 
