@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from support.frames import text_of
 from talkwire import InvalidFrame, UnknownEvent, commands, events
 from talkwire.realtime import items
-from talkwire.realtime.wire import InvalidCommand, decode_command, decode_event, wire_type
+from talkwire.realtime.service_wire import InvalidCommand, decode_command
+from talkwire.realtime.wire import decode_event, wire_type
 
 Frame = dict[str, Any]
 Models = dict[str, type[BaseModel]]

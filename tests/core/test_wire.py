@@ -12,11 +12,10 @@ from support.frames import text_of
 from support.samples import CLIENT_FRAMES, SERVER_FRAMES, Frame
 from talkwire import InvalidFrame, UnknownEvent, commands, events
 from talkwire.realtime.happenings import WireEvent
+from talkwire.realtime.service_wire import InvalidCommand, decode_command
 from talkwire.realtime.wire import (
     COMMAND_TYPES,
     EVENT_TYPES,
-    InvalidCommand,
-    decode_command,
     decode_event,
     encode,
 )

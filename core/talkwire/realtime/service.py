@@ -32,7 +32,7 @@ from .service_model_moves import ModelMoves
 from .service_outbox import Attachment, Counter, Outbox
 from .service_translation_moves import TranslationMoves
 from .service_user_moves import UserMoves
-from .wire import InvalidCommand, command_table, decode_command
+from .service_wire import InvalidCommand, command_table, decode_command
 
 Plane = Literal["websocket", "webrtc"]
 KindName = Literal["realtime", "transcription", "translation"]

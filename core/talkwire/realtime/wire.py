@@ -8,11 +8,11 @@ the slow path. Nothing here raises for what the network sent (law 4).
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any, get_args
 
 import msgspec
-from attrs import fields_dict, frozen
+from attrs import fields_dict
 
 from .beta import EVENTS as OLD_EVENTS
 from .beta import FIELDS, MARKS, Dialect, heard, said
@@ -49,19 +49,9 @@ def _table(union: Any) -> dict[str, Callable[[str], Any]]:
     return {wire_type(cls): msgspec.json.Decoder(cls).decode for cls in get_args(union)}
 
 
-@frozen(kw_only=True)
-class InvalidCommand:
-    """A client frame that a service refuses, with the words of the error that answers it."""
-
-    code: str
-    message: str
-    param: str | None = None
-    event_id: str | None = None
-
-
 def _in_ga(text: str) -> str:
     """A frame as GA has it; word for word what it was where it was GA already."""
-    frame = _object(text)
+    frame = as_object(text)
     ga = heard(frame)
     return text if ga == frame else encode(ga)
 
@@ -107,14 +97,13 @@ _LOOKED_AT: dict[str, Callable[[Any], bool]] = {
     "session.updated": _is_flat,
     "response.done": _lacks_usage,
 }
-_object = msgspec.json.Decoder(dict[str, Any]).decode
+as_object = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENTS = _table(ServerEvent)
 EVENT_TYPES = frozenset(_EVENTS)
 _EVENTS.update(_table(TranslationEvent))
 _EVENTS.update({kind: _watched(_EVENTS[kind], marks) for kind, marks in MARKS.items()})
 for _kind, _is_old in _LOOKED_AT.items():
     _EVENTS[_kind] = _looked_at(_EVENTS[_kind], _is_old)
-_COMMANDS = _table(Command)
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
 
 
@@ -140,7 +129,7 @@ def _splice_audio(text: str) -> ResponseOutputAudioDelta:
 if pybase64 is not None:
     _EVENTS["response.output_audio.delta"] = _splice_audio
 
-COMMAND_TYPES = frozenset(_COMMANDS)
+COMMAND_TYPES = frozenset(wire_type(cls) for cls in get_args(Command))
 
 
 class _Peek(msgspec.Struct):
@@ -158,8 +147,8 @@ class _PeekResponse(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_response = msgspec.json.Decoder(_PeekResponse).decode
 _END = re.compile(r'\s*\{\s*"type"\s*:\s*"response\.done"')
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
-_NOT_SO = (*_UNREADABLE, KeyError, TypeError)
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
+_NOT_SO = (*UNREADABLE, KeyError, TypeError)
 
 
 def decode_event(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
@@ -181,9 +170,9 @@ def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | Unkno
     except RecursionError as error:
         if _END.match(frame if isinstance(frame, str) else frame.decode()):
             return ResponseDone()  # too deep to look inside, and an end all the same (§3.4)
-        return InvalidFrame(reason=_reason(error), frame=frame)
-    except _UNREADABLE as error:
-        return InvalidFrame(reason=_reason(error), frame=frame)
+        return InvalidFrame(reason=reason(error), frame=frame)
+    except UNREADABLE as error:
+        return InvalidFrame(reason=reason(error), frame=frame)
 
 
 def _mend(kind: str, text: str) -> WireEvent:
@@ -226,14 +215,15 @@ def plain_text(frame: str | bytes) -> str:
     """
     text = frame if isinstance(frame, str) else frame.decode()
     try:
-        _object(text)
+        as_object(text)
         return text
     except (msgspec.DecodeError, UnicodeError):
         lenient = json.dumps(json.loads(text), ensure_ascii=False)
         return lenient.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a frame cannot be read."""
     if isinstance(error, RecursionError):
         return "JSON nested too deeply"
     return str(error) or type(error).__name__
@@ -254,7 +244,7 @@ def encode_command(command: object, dialect: Dialect) -> str:
     """Write a command as `encode` does, in one dialect or the other."""
     text = encode(command)
     if dialect is Dialect.BETA and isinstance(command, _SAID_OTHERWISE):
-        return encode(said(_object(text)))
+        return encode(said(as_object(text)))
     return text
 
 
@@ -263,73 +253,3 @@ def audio_frame(kind: str, audio: bytes) -> str:
     if pybase64 is not None:
         return f'{{"type":"{kind}","audio":"{pybase64.b64encode_as_string(audio)}"}}'
     return f'{{"type":"{kind}","audio":{msgspec.json.encode(audio).decode()}}}'
-
-
-CommandTable = Mapping[str, Callable[[str], Any]]
-"""By type, how a client event is read."""
-
-
-def command_table(classes: Iterable[type[Any]]) -> CommandTable:
-    """The client events that a service knows, for `decode_command`."""
-    return {wire_type(cls): msgspec.json.Decoder(cls).decode for cls in classes}
-
-
-def decode_command(frame: str | bytes, known: CommandTable = _COMMANDS) -> Any:
-    """Read one client frame, as a service does that knows these; an `InvalidCommand` if it cannot.
-
-    Never raises.
-    """
-    try:
-        text = plain_text(frame)
-        raw = _object(text)
-    except _UNREADABLE as error:
-        return InvalidCommand(code="invalid_json", message=_reason(error))
-    event_id = raw.get("event_id")
-    event_id = event_id if isinstance(event_id, str) else None
-    kind = raw.get("type")
-    if not isinstance(kind, str):
-        return InvalidCommand(
-            event_id=event_id,
-            code="missing_required_parameter",
-            param="type",
-            message="Missing required parameter: 'type'.",
-        )
-    decode = known.get(kind)
-    if decode is None:
-        supported = ", ".join(f"'{name}'" for name in sorted(known))
-        return InvalidCommand(
-            event_id=event_id,
-            code="invalid_value",
-            param="type",
-            message=f"Invalid value: '{kind}'. Supported values are: {supported}.",
-        )
-    try:
-        return decode(text)
-    except _UNREADABLE as error:
-        return _refusal(event_id, error)
-
-
-_MISSING = "Object missing required field `"
-
-
-def _refusal(event_id: str | None, error: Exception) -> InvalidCommand:
-    words = str(error)
-    if words.startswith(_MISSING):
-        # "Object missing required field `audio_end_ms` - at `$.x`": the place, then the name.
-        name = words.removeprefix(_MISSING).partition("`")[0]
-        param = (_place(words) + name).removeprefix(".")
-        message = f"Missing required parameter: '{param}'."
-        return InvalidCommand(
-            event_id=event_id, code="missing_required_parameter", param=param, message=message
-        )
-    param = _place(words).strip(".")
-    if words.startswith("Invalid base64"):
-        message = f"Invalid '{param}'. Expected base64-encoded audio bytes, but got others."
-        return InvalidCommand(event_id=event_id, code="invalid_value", param=param, message=message)
-    message = f"Invalid type for '{param}': {words.partition(' - at')[0]}."
-    return InvalidCommand(event_id=event_id, code="invalid_type", param=param, message=message)
-
-
-def _place(words: str) -> str:
-    _, _, path = words.rstrip("`").partition(" - at `$")
-    return f"{path}."
