@@ -63,8 +63,9 @@ class Playback:
 
     def report(self, item_id: str, content_index: int, played_ms: int) -> None:
         """Your player has played so much of a part; the report only ever grows."""
+        heard = max(played_ms, 0)
         part = self._part(item_id, content_index)
-        part.played_ms = max(played_ms, part.played_ms or 0)
+        part.played_ms = max(heard, part.played_ms or 0)
 
     def stop(self, item_id: str, content_index: int) -> None:
         """The rest of a part will never be heard, late audio included."""

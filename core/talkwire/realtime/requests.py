@@ -135,6 +135,16 @@ def _check_audio(books: Books, audio: bytes, call: str) -> None:
         )
 
 
+def report_playback(books: Books, item_id: str, content_index: int, played_ms: int) -> None:
+    """Take down how much of a spoken item was heard."""
+    require_open(books, "report_playback")
+    try:
+        item_id.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"report_playback: item id {item_id!r} is not Unicode") from error
+    books.playback.report(item_id, content_index, played_ms)
+
+
 def cancel(books: Books) -> str | None:
     """Stop what is running, or on its way, and what is being played of it."""
     _require_known(books, "cancel", c.ResponseCancel)

@@ -305,10 +305,12 @@ class Session:
     def report_playback(
         self, item_id: str, played_ms: int, *, content_index: int = 0, now: float
     ) -> None:
-        """Tell how much of a spoken item your player has played (ms); direct plane."""
+        """Tell how much of a spoken item your player has played (ms); direct plane.
+
+        Raises LocalProtocolError when the session is over, or for an id that is not Unicode.
+        """
         books = self._books or self._open()
-        requests.require_open(books, "report_playback")
-        books.playback.report(item_id, content_index, played_ms)
+        requests.report_playback(books, item_id, content_index, played_ms)
 
     def close(self, *, now: float) -> Sequence[Event]:
         """End the session from our side; the transport is then yours to close."""
