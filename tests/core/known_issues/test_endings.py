@@ -131,6 +131,7 @@ def test_the_end_of_a_session_is_an_event_and_no_exception() -> None:
     script = expiring()
     script.session.send_text("Hello.", now=3599.0)
     script.hear(error("session_expired"), now=3600.0)
+    assert script.session.phase is Phase.ENDING
     events = script.session.receive_close(code=1001, now=3600.0)
     assert [type(e).__name__ for e in events] == [
         "CommandSettled",
