@@ -128,7 +128,7 @@ class _Log:
         self._drained = False
 
     def begin(self, recorded: Session | Relay, session: Session, now: float) -> None:
-        snapshot = recorded.snapshot(now=now)
+        snapshot = recorded.snapshot(now=0.0)  # times as they are: the replay has the same clock
         call: JsonObject | None = msgspec.json.decode(snapshot)["books"].get("_call")
         self._hide(None if call is None else call["key"])
         header = Header(

@@ -103,7 +103,7 @@ def _resume(header: Header, made: deque[str]) -> Session | Relay:
 
     kind = Relay if header.of == "relay" else Session
     snapshot = bytes(header.snapshot).decode()
-    return kind.resume(snapshot, now=header.now, ids=ids if header.ids else None)
+    return kind.resume(snapshot, now=0.0, ids=ids if header.ids else None)
 
 
 def _step(target: Session | Relay, number: int, line: Line) -> Step:

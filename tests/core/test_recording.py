@@ -11,11 +11,13 @@ import pytest
 
 from support.frames import (
     completed,
+    event,
     item_added,
     message,
     response_created,
     response_done,
     session_created,
+    settings,
     text_delta,
     text_of,
 )
@@ -28,6 +30,8 @@ from talkwire import (
     Phase,
     Relay,
     Session,
+    SessionExpiring,
+    Timer,
     UnreadableError,
     commands,
     counter,
@@ -218,6 +222,21 @@ def test_the_time_that_a_session_asked_for_goes_in_again() -> None:
     assert session.handle_timeout(now=due)
     [step] = replay(lines).steps
     assert (step.now, len(step.events)) == (16.0, 1)
+
+
+@pytest.mark.parametrize("now", [0.1, 3.7, 123456.789])
+def test_times_are_the_same_to_the_last_bit(now: float) -> None:
+    session, lines = recorded(unix_time=1_763_838_000.123, delays={Timer.EXPIRY: 300.0})
+    config = settings(expires_at=1_763_841_600)
+    session.receive(text_of(event("session.created", session=config)), now=now)
+    later: list[str] = []
+    session = record(session, later.append, now=now)
+    due = session.next_timeout()
+    assert due is not None
+    [warning] = session.handle_timeout(now=due)
+    assert isinstance(warning, SessionExpiring)
+    assert replay(lines).steps[-1].events == [warning]
+    assert replay(later).steps[-1].events == [warning]
 
 
 class Word(str):
