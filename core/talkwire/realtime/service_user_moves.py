@@ -11,6 +11,8 @@ from .service_arguments import check, optional
 from .service_books import Books
 from .service_items import TICKS_PER_MS
 
+_MORE = frozenset({"usage", "languages", "logprobs"})
+
 
 class UserMoves:
     """What the user does, as the engine's ears hear it."""
@@ -107,10 +109,14 @@ class UserMoves:
         """What was said in a committed item; the client hears of it if it asked for that.
 
         `more`: `usage`, `languages` or `logprobs` for the wire; usage is by duration otherwise.
+        Raises LocalProtocolError for other fields.
         """
         check("transcribed", now, words=(item_id, transcript), json=more)
+        fields = dict(more or {})
+        if not _MORE.issuperset(fields):
+            raise LocalProtocolError(f"transcribed: more={fields!r} may hold {sorted(_MORE)}")
         tell = self._books.transcribes
-        self._books.input.transcribed(item_id, transcript, tell=tell, more=dict(more or {}))
+        self._books.input.transcribed(item_id, transcript, tell=tell, more=fields)
         return []
 
     def transcription_failed(
