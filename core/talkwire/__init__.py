@@ -9,6 +9,7 @@ from .errors import LocalProtocolError, ProtocolError, UnreadableError
 from .realtime import commands, events, translation
 from .realtime.beta import Dialect
 from .realtime.calls import Respond
+from .realtime.classify import ErrorClass, classify
 from .realtime.commands import Command, JsonObject
 from .realtime.conversation import Conversation, ConversationItem
 from .realtime.happenings import (
@@ -55,6 +56,7 @@ __all__ = [
     "Conversation",
     "ConversationItem",
     "Dialect",
+    "ErrorClass",
     "Event",
     "FunctionCall",
     "FunctionCallCut",
@@ -94,6 +96,7 @@ __all__ = [
     "UnknownEvent",
     "UnreadableError",
     "Usage",
+    "classify",
     "commands",
     "counter",
     "events",

@@ -31,6 +31,7 @@ BENIGN = [
     "input_audio_buffer_commit_empty",
     "item_truncate_invalid_item_id",
 ]
+TOO_MUCH = ["inference_rate_limit_exceeded", "rate_limit_exceeded"]
 ONE_OPERATION = [
     "item_delete_invalid_item_id",
     "item_retrieve_invalid_item_id",
@@ -52,6 +53,7 @@ ONE_OPERATION = [
         ("session_expired", ErrorClass.SESSION_OVER),
         *((code, ErrorClass.FATAL) for code in FATAL),
         *((code, ErrorClass.BENIGN) for code in BENIGN),
+        *((code, ErrorClass.RETRYABLE) for code in TOO_MUCH),
         *((code, ErrorClass.OPERATION) for code in ONE_OPERATION),
     ],
 )
