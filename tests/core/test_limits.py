@@ -113,6 +113,23 @@ def test_what_is_no_number_or_text_is_left_for_the_service_to_judge_3_10(command
     assert len(script.sent()) == 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        commands.SessionUpdate(session=5),  # type: ignore[arg-type]
+        commands.ResponseCreate(response=None),  # type: ignore[arg-type]
+        commands.ConversationItemCreate(item="x"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_what_is_no_object_is_named_and_changes_nothing(command: Command) -> None:
+    script = Script()
+    with pytest.raises(LocalProtocolError, match=f"{type(command).__name__}: .* no JSON object"):
+        script.session.send(command, now=0.0)
+    assert script.sent() == []
+    assert settled(list(script.session.close(now=0.0))) == []
+
+
 # -- audio
 
 

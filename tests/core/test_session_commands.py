@@ -236,7 +236,11 @@ MISTAKES: list[tuple[Call, Plane, str]] = [
     (lambda s: s.session_update({"tools": DEEP}, now=0.0), DIRECT, "SessionUpdate"),
     (lambda s: s.send_audio(b"pcm", now=0.0), SIDEBAND, "no audio .* sideband plane"),
     (lambda s: s.send_audio(b"pcm", now=0.0), RELAY, "no audio .* relay plane"),
-    (lambda s: s.send_audio("AAAA", now=0.0), DIRECT, "send_audio takes audio as bytes"),
+    (
+        lambda s: s.send_audio("AAAA", now=0.0),  # type: ignore[arg-type]
+        DIRECT,
+        "send_audio takes audio as bytes",
+    ),
     (lambda s: s.truncate_audio("item_1", 5, now=0.0), DIRECT, "no audio was received"),
     (sends(commands.ResponseCancel()), DIRECT, "ResponseCancel .* idle"),
     (sends(commands.ResponseCreate(response={"x": object()})), DIRECT, "ResponseCreate"),

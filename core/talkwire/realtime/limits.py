@@ -5,7 +5,10 @@ answer by losing a whole update (livekit/agents#1183), some by closing without a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard
+
+from msgspec import UNSET
 
 from .commands import (
     ConversationItemCreate,
@@ -42,15 +45,26 @@ IDLE_TIMEOUT_MS = range(5000, 30001)
 def excess(command: AnyCommand) -> str | None:
     """What of a command is beyond the service's limits, in words; None when nothing is.
 
-    Only limits: what else may be wrong with it is the service's to say.
+    Only limits, and that an object is one: what else may be wrong is the service's to say.
     """
     if isinstance(command, SessionUpdate):
-        return next(_settings(command.session), None)
-    if isinstance(command, ResponseCreate) and is_object(command.response):
-        return next(_response(command.response), None)
-    if isinstance(command, ConversationItemCreate) and command.item.get("type") == "function_call":
-        return next(_longer("call_id", command.item.get("call_id"), MAX_CALL_ID), None)
+        return _first("session", command.session, _settings)
+    if isinstance(command, ResponseCreate) and command.response is not UNSET:
+        return _first("response", command.response, _response)
+    if isinstance(command, ConversationItemCreate):
+        return _first("item", command.item, _item)
     return None
+
+
+def _first(
+    name: str, value: object, complaints: Callable[[JsonObject], Iterator[str]]
+) -> str | None:
+    return next(complaints(value), None) if is_object(value) else f"{name} is no JSON object"
+
+
+def _item(item: JsonObject) -> Iterator[str]:
+    if item.get("type") == "function_call":
+        yield from _longer("call_id", item.get("call_id"), MAX_CALL_ID)
 
 
 def _settings(session: JsonObject) -> Iterator[str]:
@@ -75,9 +89,13 @@ def _model(options: JsonObject) -> Iterator[str]:
     tokens = options.get("max_output_tokens")
     yield from _outside("max_output_tokens", tokens, range(1, MAX_OUTPUT_TOKENS + 1))
     tools: object = options.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+    for index, tool in enumerate(tools if _is_list(tools) else ()):
         words: object = inside({"tool": tool}, "tool", "description")
         yield from _longer(f"tools[{index}].description", words, MAX_TOOL_DESCRIPTION)
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
 
 
 def _longer(name: str, value: object, limit: int) -> Iterator[str]:
