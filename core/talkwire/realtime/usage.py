@@ -78,7 +78,8 @@ class SessionUsage(Struct, gc=False):
             return
         heard, said = usage.input_token_details, usage.output_token_details
         self.input.add(usage.input_tokens, heard)
-        self.cached.add(heard.cached_tokens, heard.cached_tokens_details)
+        if heard.cached_tokens:
+            self.cached.add(heard.cached_tokens, heard.cached_tokens_details)
         self.output.add(usage.output_tokens, said)
 
     def transcription(self, item_id: str, usage: Raw) -> None:
