@@ -112,8 +112,8 @@ def test_calls_that_all_wait_are_all_remembered() -> None:
     assert [e for e in again if isinstance(e, FunctionCall | Anomaly)] == []
 
 
-def test_what_was_spoken_long_ago_cannot_be_cut_any_more() -> None:
-    script = Script()
+def test_what_was_spoken_long_ago_cannot_be_cut_any_more_where_it_is_not_kept() -> None:
+    script = retaining(8)
     for number in range(50):
         script.hear(audio_delta("resp_1", f"item_{number}", 100))
     script.session.truncate_audio("item_49", 50, now=0.0)
@@ -132,3 +132,11 @@ def test_a_thousand_unreadable_frames_are_counted_and_forgotten() -> None:
         script.session.receive("{", now=0.0)
     assert script.session.counts == {"InvalidFrame": 1001, "UnknownEvent": 1000}
     assert weight(script.session) < before + 500
+
+
+def test_what_is_kept_can_be_cut_however_long_ago() -> None:
+    script = retaining(None)
+    for number in range(500):
+        script.hear(audio_delta("resp_1", f"item_{number}", 100))
+    script.session.truncate_audio("item_0", 50, now=0.0)
+    assert [frame["item_id"] for frame in script.sent()] == ["item_0"]

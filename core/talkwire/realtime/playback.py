@@ -25,7 +25,7 @@ class Part:
         return self.received_bytes // self.bytes_per_ms
 
 
-REMEMBERED = 32  # spoken parts; what is played or cut is among the last of them
+REMEMBERED = 32  # spoken parts at least; what is played or cut is among the last of them
 
 
 @define
@@ -33,6 +33,8 @@ class Playback:
     """What is being played, and per spoken content part the bytes received and ms heard."""
 
     bytes_per_ms: int = PCM16_BYTES_PER_MS
+    retain: int | None = None
+    """How many spoken parts are kept, as of items; None: all."""
     playing: str | None = None
     """The response that the service is playing to the user (WebRTC, SIP)."""
     user_speaks: bool = False
@@ -87,7 +89,7 @@ class Playback:
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = Part(item_id, content_index, self.bytes_per_ms)
-            if len(self._parts) > REMEMBERED:
+            if self.retain is not None and len(self._parts) > max(self.retain, REMEMBERED):
                 del self._parts[next(iter(self._parts))]
         return part
 

@@ -135,7 +135,7 @@ class Session:
         books = Books(self.plane, ids, timers, self.kind, self.dialect)
         if self._unix_time is not None:
             set_wall_clock(books, self._unix_time, self._started)
-        books.conversation.retain = self._retain
+        books.conversation.retain = books.playback.retain = self._retain
         books.timers.run(Timer.HANDSHAKE, True, self._started)
         self._books = books
         return books
