@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from support.frames import text_of
 from talkwire import InvalidFrame, UnknownEvent, commands, events
-from talkwire.realtime import items
-from talkwire.realtime.service_wire import InvalidCommand, decode_command
+from talkwire.realtime import items, translation
+from talkwire.realtime.service_wire import InvalidCommand, command_table, decode_command
 from talkwire.realtime.wire import decode_event, wire_type
 
 Frame = dict[str, Any]
@@ -100,8 +100,8 @@ def typed(hint: Any) -> type[Any] | None:
     return hint if is_ours else None
 
 
-OURS: dict[str, type[Any]] = {wire_type(kind): kind for kind in get_args(events.ServerEvent)}
-OURS_SENT: dict[str, type[Any]] = {wire_type(kind): kind for kind in get_args(commands.Command)}
+def by_type(kinds: Iterable[type[Any]]) -> dict[str, type[Any]]:
+    return {wire_type(kind): kind for kind in kinds}
 
 
 # -- side by side
@@ -159,30 +159,68 @@ def frame_of(model: type[BaseModel], whole: bool, turn: int) -> Frame:
     }
 
 
-SERVER = members(theirs.RealtimeServerEvent)
-CLIENT = members(theirs.RealtimeClientEvent)
+@attrs.frozen
+class Vocabulary:
+    """What is said in one direction, by their classes and by ours."""
+
+    theirs: Models
+    ours: dict[str, type[Any]]
+
+
+SHARED = (events.ErrorEvent, events.SessionCreated, events.SessionUpdated)
+EVENTS = {
+    "realtime": Vocabulary(
+        members(theirs.RealtimeServerEvent), by_type(get_args(events.ServerEvent))
+    ),
+    "translation": Vocabulary(
+        members(theirs.RealtimeTranslationServerEvent),
+        by_type([*SHARED, *get_args(translation.TranslationEvent)]),
+    ),
+}
+COMMANDS = {
+    "realtime": Vocabulary(
+        members(theirs.RealtimeClientEvent), by_type(get_args(commands.Command))
+    ),
+    "translation": Vocabulary(
+        members(theirs.RealtimeTranslationClientEvent),
+        by_type([commands.SessionUpdate, *get_args(translation.TranslationCommand)]),
+    ),
+}
+
+
+def each(vocabularies: dict[str, Vocabulary]) -> pytest.MarkDecorator:
+    """One test for each type of theirs, in each kind of session."""
+    cases = [(name, kind) for name, words in vocabularies.items() for kind in sorted(words.theirs)]
+    return pytest.mark.parametrize(("session", "kind"), cases)
+
+
+whole_and_bare = pytest.mark.parametrize("whole", [True, False], ids=["whole", "bare"])
 
 
 def test_the_walk_sees_their_whole_vocabulary() -> None:
-    assert {"error", "response.done", "conversation.item.added"} <= set(SERVER)
-    assert {"session.update", "response.create"} <= set(CLIENT)
-    assert (len(SERVER), len(CLIENT)) >= (46, 11)
+    sizes = [len(words.theirs) for words in (*EVENTS.values(), *COMMANDS.values())]
+    assert all(size >= least for size, least in zip(sizes, (46, 7, 11, 3), strict=True))
+    assert {"error", "response.done", "conversation.item.added"} <= set(EVENTS["realtime"].theirs)
+    assert "session.closed" in EVENTS["translation"].theirs
 
 
-def test_they_know_no_event_and_no_command_that_we_do_not() -> None:
-    assert set(SERVER) - set(OURS) == set()
-    assert set(CLIENT) - set(OURS_SENT) == set()
+@pytest.mark.parametrize("session", ["realtime", "translation"])
+def test_they_know_no_event_and_no_command_that_we_do_not(session: str) -> None:
+    for words in (EVENTS[session], COMMANDS[session]):
+        assert set(words.theirs) - set(words.ours) == set()
 
 
-@pytest.mark.parametrize("kind", sorted(SERVER))
-def test_what_they_require_of_an_event_is_a_field_of_ours(kind: str) -> None:
-    assert list(lacking(SERVER[kind], OURS[kind], kind)) == []
+@each(EVENTS)
+def test_what_they_require_of_an_event_is_a_field_of_ours(session: str, kind: str) -> None:
+    words = EVENTS[session]
+    assert list(lacking(words.theirs[kind], words.ours[kind], kind)) == []
 
 
-@pytest.mark.parametrize("kind", sorted(CLIENT))
-def test_what_they_can_say_in_a_command_we_can_say(kind: str) -> None:
-    assert set(CLIENT[kind].model_fields) <= set(fields_of(OURS_SENT[kind]))
-    assert list(lacking(CLIENT[kind], OURS_SENT[kind], kind)) == []
+@each(COMMANDS)
+def test_what_they_can_say_in_a_command_we_can_say(session: str, kind: str) -> None:
+    words = COMMANDS[session]
+    assert set(words.theirs[kind].model_fields) <= set(fields_of(words.ours[kind]))
+    assert list(lacking(words.theirs[kind], words.ours[kind], kind)) == []
 
 
 def test_a_field_that_we_lack_is_found_at_any_depth() -> None:
@@ -201,29 +239,35 @@ def test_a_field_that_we_lack_is_found_at_any_depth() -> None:
     assert found == ["added.item<Item>.content<Part>.phase_of_moon"]
 
 
-@pytest.mark.parametrize("kind", sorted(SERVER))
-@pytest.mark.parametrize("whole", [True, False], ids=["whole", "bare"])
-def test_a_frame_of_their_types_is_read_into_our_class(kind: str, whole: bool) -> None:
+@whole_and_bare
+@each(EVENTS)
+def test_a_frame_of_their_types_is_read_into_our_class(
+    session: str, kind: str, whole: bool
+) -> None:
+    words = EVENTS[session]
     for turn in range(12):
-        frame = text_of(frame_of(SERVER[kind], whole, turn))
+        frame = text_of(frame_of(words.theirs[kind], whole, turn))
         event = decode_event(frame)
         assert not isinstance(event, InvalidFrame | UnknownEvent), event
-        assert isinstance(event, OURS[kind])
+        assert isinstance(event, words.ours[kind])
 
 
-@pytest.mark.parametrize("kind", sorted(CLIENT))
-@pytest.mark.parametrize("whole", [True, False], ids=["whole", "bare"])
-def test_a_command_of_their_types_is_read_into_our_class(kind: str, whole: bool) -> None:
+@whole_and_bare
+@each(COMMANDS)
+def test_a_command_of_their_types_is_read_into_our_class(
+    session: str, kind: str, whole: bool
+) -> None:
+    words = COMMANDS[session]
+    known = command_table(words.ours.values())
     for turn in range(12):
-        command = decode_command(text_of(frame_of(CLIENT[kind], whole, turn)))
+        command = decode_command(text_of(frame_of(words.theirs[kind], whole, turn)), known)
         assert not isinstance(command, InvalidCommand), command
-        assert isinstance(command, OURS_SENT[kind])
+        assert isinstance(command, words.ours[kind])
 
 
 def test_nothing_is_listed_as_untyped_without_need() -> None:
     asked: set[tuple[str, str]] = set()
-    for kind, model in SERVER.items():
-        list(lacking(model, OURS[kind], asked=asked))
-    for kind, model in CLIENT.items():
-        list(lacking(model, OURS_SENT[kind], asked=asked))
+    for words in (*EVENTS.values(), *COMMANDS.values()):
+        for kind, model in words.theirs.items():
+            list(lacking(model, words.ours[kind], asked=asked))
     assert set(UNTYPED) - asked == set()
