@@ -312,9 +312,9 @@ def filled(info: inspect.Type) -> Any:
     """A value of a type that is no default: every book in it is full."""
     match info:
         case inspect.StructType():
-            return info.cls(**{each.name: filled(each.type) for each in info.fields})
+            return info.cls(**{each.name: other(each) for each in info.fields})
         case inspect.DataclassType():
-            return info.cls(**{each.name.lstrip("_"): filled(each.type) for each in info.fields})
+            return info.cls(**{each.name.lstrip("_"): other(each) for each in info.fields})
         case inspect.UnionType():
             return filled(next(t for t in info.types if not isinstance(t, inspect.NoneType)))
         case inspect.DictType():
@@ -337,6 +337,11 @@ def filled(info: inspect.Type) -> Any:
             return {"any": [1, 2.5, None, True, "\u2028"]}
         case _:
             return FULL[type(info)]
+
+
+def other(row: inspect.Field) -> Any:
+    """A value that is not the default of a field."""
+    return not row.default if isinstance(row.default, bool) else filled(row.type)
 
 
 FULL: dict[type[inspect.Type], object] = {
