@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from talkwire import UnreadableError
@@ -83,7 +83,14 @@ def _replay(options: argparse.Namespace, started: float) -> None:
     if options.check:
         _check(file, played)
     else:
-        print(*told(played), sep="\n")
+        _say(told(played))
+
+
+def _say(lines: Iterable[str]) -> None:
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:  # who reads has had enough: `talkwire replay FILE | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check(file: Path, played: Replay) -> None:

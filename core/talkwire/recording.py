@@ -102,6 +102,15 @@ class Recording:
             return partial(self._enter, name)
         return getattr(self._recorded, name)
 
+    @property
+    def ids(self) -> IdFactory:
+        """Of a session: as there."""
+        return cast(Session, self._recorded).ids
+
+    @ids.setter
+    def ids(self, ids: IdFactory) -> None:
+        cast(Session, self._recorded).ids = ids
+
     def _enter(self, call: str, /, *args: Any, **options: Any) -> Any:
         self._log.enter(self._on, call, args, options)
         return getattr(self._recorded, call)(*args, **options)

@@ -204,6 +204,20 @@ def test_it_needs_no_extra(tmp_path: Path) -> None:
     assert "It is foggy in Rome today." in done.stdout
 
 
+def test_who_reads_may_have_had_enough(tmp_path: Path) -> None:
+    lines = a_call()
+    for number in range(5000):
+        item = item_added(message(f"item_x{number}", "user", "Are we there yet?"))
+        line = {"call": "receive", "args": [text_of(item)], "options": {"now": 3.9}}
+        lines.insert(-1, json.dumps(line) + "\n")
+    command = [sys.executable, "-m", "talkwire_io", "replay", saved(tmp_path, lines)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as reading:
+        assert reading.stdout is not None and reading.stderr is not None
+        assert reading.stdout.readline().startswith(b"talkwire 0.1.0, ")
+        reading.stdout.close()
+        assert (reading.stderr.read(), reading.wait(30)) == (b"", 0)
+
+
 # -- recordings of a page's call
 
 

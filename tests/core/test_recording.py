@@ -319,6 +319,16 @@ def test_ids_of_a_factory_of_yours_are_played_again() -> None:
     assert sum("id" in json.loads(line) for line in lines) == 6
 
 
+def test_two_recordings_of_the_same_session_are_each_whole() -> None:
+    made = iter(range(99))
+    session, lines = recorded(ids=lambda kind: f"{kind}_{next(made)}")
+    session.send_text("Hi.", now=2.0)
+    later: list[str] = []
+    frames = a_talk(record(session, later.append, now=2.5))
+    for each in (lines, later):
+        assert (replay(each).difference, replay(each).frames) == (None, len(frames))
+
+
 # -- secrets (S2, S13)
 
 

@@ -401,7 +401,7 @@ class Session:
 
     @property
     def ids(self) -> IdFactory:
-        """What makes the ids; another may take over at any time."""
+        """What makes the ids; `recording` listens to it."""
         return (self._books or self._open()).ids
 
     @ids.setter
