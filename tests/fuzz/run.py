@@ -19,8 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CORPUS = HERE / "corpus.hex"
-LONGEST = 192
-"""Bytes of an input: some fifty steps."""
+LONGEST = 96
+"""Bytes of an input: some twenty steps."""
 
 
 def inputs() -> list[bytes]:
@@ -42,7 +42,10 @@ def command(*options: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{ROOT / 'core'}{os.pathsep}{ROOT / 'tests'}"}
+    """Where the target finds the code, and libFuzzer, which runs it again to merge, this Python."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    code = f"{ROOT / 'core'}{os.pathsep}{ROOT / 'tests'}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": code}
 
 
 def executed(log: str) -> int:

@@ -8,11 +8,14 @@ missing are zeros: every input has a meaning.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+from zlib import crc32
 
 from support.samples import CALL, CLIENT_FRAMES, ITEM, RESPONSE, SERVER_FRAMES
 
 Frame = dict[str, Any]
+T = TypeVar("T")
 SECONDS = (0.0, 0.0, 0.001, 1.0, 4.0, 16.0, 31.0, 3600.0)
 STATUSES = ("completed", "in_progress", "cancelled", "failed")
 CODES = (
@@ -77,6 +80,12 @@ class Cursor:
         return self._data[at : at + size]
 
 
+def spread(choices: Mapping[str, T]) -> list[T]:
+    """One of the choices for each byte, so that a new choice changes few bytes' meaning."""
+    names = sorted(choices)
+    return [choices[max(names, key=lambda n: crc32(f"{n} {byte}".encode()))] for byte in range(256)]
+
+
 def _template(frame: Frame) -> str:
     """A frame with places for what the steps choose."""
     text = json.dumps(frame, separators=(",", ":")).replace("%", "%%")
@@ -87,6 +96,11 @@ def _template(frame: Frame) -> str:
     for mark, place in (("§conversation", "conversation"), ("§metadata", "metadata")):
         text = text.replace(json.dumps(mark), f"%({place})s")
     return text.replace('"event_tw1"', '"%(event)s"')
+
+
+def _templates(frames: Iterable[Frame]) -> list[str]:
+    texts = {_template(frame) for frame in frames}
+    return spread({text: text for text in texts})
 
 
 def _open(frame: Frame) -> Frame:
@@ -105,6 +119,11 @@ def _open(frame: Frame) -> Frame:
 def _as_a_call(frame: Frame) -> Frame:
     item = SERVER_FRAMES["response.output_item.added"]["item"]
     return {**frame, "item": {**item, "status": "§status"}}
+
+
+def _of_mcp(kind: str) -> Frame:
+    item = {"id": ITEM, "type": kind, "server_label": "s", "name": "f", "arguments": "{}"}
+    return {"type": "conversation.item.done", "previous_item_id": None, "item": item}
 
 
 def _with_calls(frame: Frame) -> Frame:
@@ -132,34 +151,42 @@ _SETTINGS = [
         {"output": {"format": {"type": "audio/pcmu"}}},
     )
 ]
-SERVER = [
-    _template(frame)
-    for frame in [
+_IN_BETA: list[Frame] = [
+    {"type": "response.audio.delta", "response_id": RESPONSE, "item_id": ITEM, "delta": "AAAA"},
+    {"type": "response.text.delta", "response_id": RESPONSE, "item_id": ITEM, "delta": "Hi"},
+    {"type": "transcription_session.updated", "session": {"turn_detection": None}},
+    {"type": "session.updated", "session": {"modalities": ["text"], "turn_detection": None}},
+]
+SERVER = _templates(
+    [
         *_OPENED.values(),
         *_CALLS,
+        *map(_of_mcp, ("mcp_list_tools", "mcp_call", "mcp_approval_request")),
         _with_calls(_OPENED["response.done"]),
         *_SETTINGS,
+        *_IN_BETA,
         {"type": "response.reconsidered", "item_id": ITEM},
     ]
-]
+)
 """Every event of the service, and a few that matter in more than one shape."""
 
 _ITEMS: list[Frame] = [
     {"type": "function_call_output", "call_id": CALL, "output": "21"},
     {"type": "function_call", "call_id": CALL, "name": "f", "arguments": "{}"},
     {"type": "message", "role": "user", "id": ITEM, "content": []},
+    {"type": "mcp_approval_response", "approval_request_id": ITEM, "approve": True},
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi."}]},
 ]
 _PATCHES: list[Frame] = [
     {"audio": {"input": {"turn_detection": None}}},
     {"audio": {"input": {"transcription": {"model": "whisper-1"}}}},
     {"output_modalities": ["text"]},
+    {"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://example.test"}]},
     {"tools": [{"type": "function", "name": "f", "parameters": {}}]},
     {"temperature": 1},
 ]
-CLIENT = [
-    _template(frame)
-    for frame in [
+CLIENT = _templates(
+    [
         *CLIENT_FRAMES.values(),
         *({"type": "conversation.item.create", "event_id": "event_tw1", "item": i} for i in _ITEMS),
         *({"type": "session.update", "session": {"type": "realtime", **p}} for p in _PATCHES),
@@ -167,9 +194,11 @@ CLIENT = [
         {"type": "response.cancel", "event_id": "event_tw1"},
         {"type": "response.create", "response": {"conversation": "none", "input": []}},
         {"type": "input_audio_buffer.append", "audio": "A" * 6400},
+        {"type": "session.input_audio_buffer.append", "audio": "A" * 6400},
+        {"type": "session.close", "event_id": "event_tw1"},
         {"type": "response.reconsider", "event_id": "event_tw1"},
     ]
-]
+)
 """Every command of a client, and a few that matter in more than one shape."""
 
 PAGE = [
@@ -208,26 +237,40 @@ class Ids:
 
 def written(template: str, cursor: Cursor, ids: Ids) -> str:
     """The frame that the next bytes choose: three for its ids and states."""
-    which, whose, how = cursor.byte(), cursor.byte(), cursor.byte()
-    event_id = ids.pick("event", whose & 7)
-    metadata = f'{{"client_event_id":"{event_id}"}}' if how & 1 else "null"
-    return template % {
-        "response": ids.pick("resp", which & 7),
-        "item": ids.pick("item", which >> 3 & 7),
-        "call": ids.pick("call", (which >> 6) + (whose >> 3 & 4)),
-        "event": event_id,
-        "status": STATUSES[whose >> 6],
-        "metadata": metadata,
-        "conversation": "null" if how & 6 == 6 else '"conv_1"',
-        "code": CODES[how >> 3 & 3],
-        "message": MESSAGES[how >> 5 & 3],
-    }
+    return template % _Places(cursor.byte(), cursor.byte(), cursor.byte(), ids)
+
+
+class _Places(dict[str, str]):
+    """What stands in the places of a template; worked out when it is asked for."""
+
+    def __init__(self, which: int, whose: int, how: int, ids: Ids) -> None:
+        self._chosen = which, whose, how, ids
+
+    def __missing__(self, place: str) -> str:
+        return _PLACES[place](*self._chosen)
+
+
+def _metadata(which: int, whose: int, how: int, ids: Ids) -> str:
+    return f'{{"client_event_id":"{ids.pick("event", whose & 7)}"}}' if how & 1 else "null"
+
+
+_PLACES: dict[str, Callable[[int, int, int, Ids], str]] = {
+    "response": lambda which, whose, how, ids: ids.pick("resp", which & 7),
+    "item": lambda which, whose, how, ids: ids.pick("item", which >> 3 & 7),
+    "call": lambda which, whose, how, ids: ids.pick("call", (which >> 6) + (whose >> 3 & 4)),
+    "event": lambda which, whose, how, ids: ids.pick("event", whose & 7),
+    "status": lambda which, whose, how, ids: STATUSES[whose >> 6],
+    "conversation": lambda which, whose, how, ids: "null" if how & 6 == 6 else '"conv_1"',
+    "code": lambda which, whose, how, ids: CODES[how >> 3 & 3],
+    "message": lambda which, whose, how, ids: MESSAGES[how >> 5 & 3],
+    "metadata": _metadata,
+}
 
 
 def frame(templates: list[str], cursor: Cursor, ids: Ids) -> str | bytes:
     """A frame of one of these kinds, sound three times out of four, else spoilt."""
     kind, harm = cursor.byte(), cursor.byte()
-    text = written(templates[kind % len(templates)], cursor, ids)
+    text = written(templates[kind], cursor, ids)
     if harm < 192:
         return text
     return spoilt(text.encode(), harm, cursor)

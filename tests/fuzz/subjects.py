@@ -11,15 +11,17 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, get_args
 
+import msgspec
+
 from fuzz import steps
-from fuzz.steps import SECONDS, Cursor, Ids
+from fuzz.calls import calls_of
+from fuzz.steps import SECONDS, Cursor, Ids, spread
 from talkwire import (
     DIRECT,
     RELAY,
@@ -34,83 +36,28 @@ from talkwire import (
     Plane,
     Relay,
     Session,
-    commands,
+    Timer,
 )
+from talkwire.realtime.beta import Dialect
 from talkwire.realtime.engine import EngineRequest, ResponseRequested
+from talkwire.realtime.kind import Kind
 from talkwire.realtime.service import Service
-from talkwire.realtime.wire import COMMAND_TYPES, EVENT_TYPES
+from talkwire.realtime.translation import TranslationCommand, TranslationEvent
+from talkwire.realtime.wire import COMMAND_TYPES, EVENT_TYPES, wire_type
 
 EVENTS = frozenset({*get_args(Event), *get_args(PageEvent)})
 REQUESTS = frozenset(get_args(EngineRequest))
+UNANSWERED = ("input_audio_buffer.append", "session.input_audio_buffer.append")
+SAID = COMMAND_TYPES | {wire_type(kind) for kind in get_args(TranslationCommand)}
+SAID |= {"transcription_session.update"}  # in beta
+SPOKEN = EVENT_TYPES | {wire_type(kind) for kind in get_args(TranslationEvent)}
+KINDS = (Kind.REALTIME, Kind.REALTIME, Kind.TRANSCRIPTION, Kind.TRANSLATION)
 RUNNING = (Gate.ACTIVE, Gate.CANCEL_SENT)
-TEXTS = ("", "Hello.", "\ud800", "x" * 300)
-WORDS = ("", "Hello.", "{}", "x" * 300)
-AUDIO = bytes(480)
-
-Call = Callable[[Any, int, Ids, float], Any]
+SESSION_CALLS = spread(calls_of(Session))
+SERVICE_CALLS = spread(calls_of(Service))
 
 
 # -- the client's side
-
-SESSION_CALLS: list[Call] = [
-    lambda s, b, ids, now: s.send_text(TEXTS[b & 3], respond=bool(b & 4), now=now),
-    lambda s, b, ids, now: s.send_text(
-        "Hi.", role=("system", "assistant", "robot", "")[b & 3], now=now
-    ),
-    lambda s, b, ids, now: s.send_function_result(
-        ids.pick("call", b & 7), TEXTS[b >> 3 & 3], respond=bool(b & 32), now=now
-    ),
-    lambda s, b, ids, now: s.send_function_result(ids.pick("call", b & 7), "21", now=now),
-    lambda s, b, ids, now: s.cancel(now=now),
-    lambda s, b, ids, now: s.truncate_audio(ids.pick("item", b & 7), b - 128, now=now),
-    lambda s, b, ids, now: s.report_playback(ids.pick("item", b & 7), b, now=now),
-    lambda s, b, ids, now: s.session_update({"instructions": TEXTS[b & 3]}, now=now),
-    lambda s, b, ids, now: s.session_update({"tools": object() if b & 1 else None}, now=now),
-    lambda s, b, ids, now: s.send_audio(AUDIO[b:], now=now),
-    lambda s, b, ids, now: s.session_init_data(),
-    lambda s, b, ids, now: s.send(commands.ResponseCreate(), now=now),
-    lambda s, b, ids, now: s.send(
-        commands.ResponseCreate(
-            response={"conversation": "none", "metadata": {"k": "v"} if b & 1 else None}
-        ),
-        now=now,
-    ),
-    lambda s, b, ids, now: s.send(
-        commands.ResponseCreate(event_id=ids.pick("event", b & 7)), now=now
-    ),
-    lambda s, b, ids, now: s.send(commands.ResponseCancel(), now=now),
-    lambda s, b, ids, now: s.send(
-        commands.ResponseCancel(response_id=ids.pick("resp", b & 7)), now=now
-    ),
-    lambda s, b, ids, now: s.send(commands.InputAudioBufferCommit(), now=now),
-    lambda s, b, ids, now: s.send(commands.InputAudioBufferClear(), now=now),
-    lambda s, b, ids, now: s.send(commands.OutputAudioBufferClear(), now=now),
-    lambda s, b, ids, now: s.send(
-        commands.ConversationItemDelete(item_id=ids.pick("item", b & 7)), now=now
-    ),
-    lambda s, b, ids, now: s.send(
-        commands.ConversationItemRetrieve(item_id=ids.pick("item", b & 7)), now=now
-    ),
-    lambda s, b, ids, now: s.send(
-        commands.ConversationItemCreate(
-            item={"type": "function_call_output", "call_id": ids.pick("call", b & 7), "output": ""},
-            previous_item_id=ids.pick("item", b >> 3 & 7),
-        ),
-        now=now,
-    ),
-    lambda s, b, ids, now: s.send(
-        commands.ConversationItemCreate(
-            item={"type": "function_call", "call_id": ids.pick("call", b & 7), "name": "f"}
-        ),
-        now=now,
-    ),
-    lambda s, b, ids, now: s.send(
-        commands.ConversationItemCreate(
-            item={"type": "message", "id": ids.pick("item", b & 7), "content": []}
-        ),
-        now=now,
-    ),
-]
 
 
 class SessionRun:
@@ -120,7 +67,17 @@ class SessionRun:
         self.cursor = cursor
         self.ids = Ids()
         self.now = 0.0
-        self.session = Session(plane=plane, now=0.0, ids=self.ids)
+        how = cursor.byte()
+        self.session = Session(
+            plane=plane,
+            kind=KINDS[how & 3],
+            dialect=Dialect.BETA if how & 12 == 12 else Dialect.GA,
+            now=0.0,
+            unix_time=1785214050.0 if how & 16 else None,
+            ids=self.ids,
+            delays={Timer.IDLE: 10.0} if how & 32 else None,
+            retain=2 if how & 64 else None,
+        )
         self.relay = Relay(self.session, now=0.0) if behind_a_page else None
         self.end: Session | Relay = self.relay or self.session
         self.issued: set[str] = set()
@@ -135,7 +92,7 @@ class SessionRun:
             if step & 3 < 2:
                 self.hear(self.message())
             elif step & 3 == 2:
-                self.call(cursor.byte(), cursor.byte())
+                self.call(cursor.byte())
             else:
                 self.rest(step >> 2)
             self.check()
@@ -151,21 +108,19 @@ class SessionRun:
         else:
             message = steps.frame(steps.SERVER, cursor, self.ids)
         if step & 24 == 24 and isinstance(message, str):
-            message += "\n" + steps.written(steps.SERVER[step % 24], cursor, self.ids)
+            message += "\n" + steps.written(steps.SERVER[cursor.byte()], cursor, self.ids)
         return message
 
     def hear(self, message: str | bytes) -> None:
         self.heard += len(message)
         self.caused(self.end.receive(message, now=self.now))
 
-    def call(self, which: int, how: int) -> None:
+    def call(self, which: int) -> None:
         if self.relay is not None and which > 250:
-            self._control(how)
+            self._control(self.cursor.byte())
             return
         try:
-            result = SESSION_CALLS[which % len(SESSION_CALLS)](
-                self.session, how, self.ids, self.now
-            )
+            result = SESSION_CALLS[which](self.session, self.cursor, self.ids, self.now)
         except LocalProtocolError as error:
             assert str(error)
             return
@@ -198,12 +153,11 @@ class SessionRun:
     def drain(self) -> None:
         while (message := self.end.next_frame()) is not None:
             for line in message.split("\n"):
-                frame = json.loads(line)
+                frame = msgspec.json.decode(line)
                 kind = frame["type"]
-                assert kind in COMMAND_TYPES or kind.startswith("talkwire."), kind
-                event_id = frame.get("event_id")
-                if event_id is not None:
-                    self.issued.add(event_id)
+                assert kind in SAID or kind.startswith("talkwire."), kind
+                if "event_id" in frame and kind not in UNANSWERED:
+                    self.issued.add(frame["event_id"])
 
     def caused(self, events: Sequence[Event | PageEvent]) -> None:
         for event in events:
@@ -219,16 +173,15 @@ class SessionRun:
         self.settled.add(event_id)
 
     def check(self) -> None:
-        session = self.session
-        gate = session.gate
-        assert type(session.phase) is Phase
-        assert type(gate.state) is Gate
+        gate = self.session.gate
         assert gate.active is None or gate.state in RUNNING
         due = self.end.next_timeout()
         assert due is None or math.isfinite(due)
 
     def finish(self) -> None:
         self.drain()
+        assert type(self.session.phase) is Phase
+        assert type(self.session.gate.state) is Gate
         self.caused(self.end.receive_close(now=self.now))
         missing = self.issued - self.settled
         assert not missing, f"never settled: {missing}"
@@ -241,39 +194,24 @@ class SessionRun:
 
 # -- the service's side
 
-SERVICE_CALLS: list[Call] = [
-    lambda s, b, ids, now: s.speech_started(audio_start_ms=b, played_ms=b & 64 or None, now=now),
-    lambda s, b, ids, now: s.speech_stopped(audio_end_ms=b, now=now),
-    lambda s, b, ids, now: s.audio_received(duration_ms=b, now=now),
-    lambda s, b, ids, now: s.transcribed(ids.pick("item", b & 7), WORDS[b >> 3 & 3], now=now),
-    lambda s, b, ids, now: s.transcription_failed(ids.pick("item", b & 7), "No.", now=now),
-    lambda s, b, ids, now: s.message_started(
-        ids.pick("resp", b & 7), modality="audio" if b & 8 else "text", now=now
-    ),
-    lambda s, b, ids, now: s.text(ids.pick("resp", b & 7), WORDS[b >> 3 & 3], now=now),
-    lambda s, b, ids, now: s.audio(ids.pick("resp", b & 7), AUDIO, (b >> 3) - 1, now=now),
-    lambda s, b, ids, now: s.message_done(ids.pick("resp", b & 7), now=now),
-    lambda s, b, ids, now: s.function_call(
-        ids.pick("resp", b & 7), "f", WORDS[b >> 3 & 3], now=now
-    ),
-    lambda s, b, ids, now: s.response_done(ids.pick("resp", b & 7), now=now),
-    lambda s, b, ids, now: s.response_incomplete(
-        ids.pick("resp", b & 7), reason="content_filter", now=now
-    ),
-    lambda s, b, ids, now: s.response_failed(
-        ids.pick("resp", b & 7), code="server_error", message="No.", now=now
-    ),
-    lambda s, b, ids, now: s.playback_stopped(ids.pick("resp", b & 7), now=now),
-]
-
 
 class ServiceRun:
-    """A service, its client and its engine."""
+    """A service of any kind, its client, a second listener and its engine."""
 
     def __init__(self, cursor: Cursor, *, plays: bool) -> None:
         self.cursor = cursor
         self.ids = Ids()
-        self.service = Service(now=0.0, plane="webrtc" if plays else "websocket", ids=self.ids)
+        self.now = 0.0
+        how = cursor.byte()
+        self.service = Service(
+            now=0.0,
+            plane="webrtc" if plays else "websocket",
+            kind=KINDS[how & 3],
+            ids=self.ids,
+            context_tokens=500 if how & 4 else None,
+            obfuscate=bool(how & 8),
+        )
+        self.beside_it = self.service.attach()
         self.heard = 0
         self.active: str | None = None
         self.beside: set[str] = set()
@@ -283,25 +221,33 @@ class ServiceRun:
         cursor = self.cursor
         while cursor:
             step = cursor.byte()
-            if step & 1:
+            if step & 3 == 3:
+                self.rest(step >> 2)
+            elif step & 1:
                 self.hear(steps.raw(cursor) if step > 250 else self.message())
             else:
-                self.call(cursor.byte(), cursor.byte())
-            if step & 2:
+                self.call(cursor.byte())
+            if step & 4:
                 self.drain()
         self.finish()
+
+    def rest(self, how: int) -> None:
+        self.now += SECONDS[how & 7]
+        self.asked(self.service.handle_timeout(now=self.now))
+        due = self.service.next_timeout()
+        assert due is None or math.isfinite(due)
 
     def message(self) -> str | bytes:
         return steps.frame(steps.CLIENT, self.cursor, self.ids)
 
     def hear(self, message: str | bytes) -> None:
         self.heard += len(message)
-        self.asked(self.service.receive(message, now=0.0))
+        self.asked(self.service.receive(message, now=self.now))
 
-    def call(self, which: int, how: int) -> None:
+    def call(self, which: int) -> None:
         self.heard += 400
         try:
-            requests = SERVICE_CALLS[which % len(SERVICE_CALLS)](self.service, how, self.ids, 0.0)
+            requests = SERVICE_CALLS[which](self.service, self.cursor, self.ids, self.now)
         except LocalProtocolError as error:
             assert str(error)
             return
@@ -314,16 +260,18 @@ class ServiceRun:
                 self.heard += 200 * len(request.items)
 
     def drain(self) -> None:
+        while self.beside_it.next_frame() is not None:
+            pass
         while (frame := self.service.next_frame()) is not None:
             assert "\n" not in frame
-            event = json.loads(frame)
+            event = msgspec.json.decode(frame)
             kind = event["type"]
-            assert kind in EVENT_TYPES, kind
+            assert kind in SPOKEN, kind
             if kind == "response.created":
                 self._created(event["response"])
             elif kind == "response.done":
                 self._done(event["response"]["id"])
-        assert self.service.active_response == self.active
+        assert self.service.closed or self.service.active_response == self.active
 
     def _created(self, response: dict[str, Any]) -> None:
         if response["conversation_id"] is None:
@@ -341,11 +289,11 @@ class ServiceRun:
 
     def finish(self) -> None:
         self.drain()
-        self.asked(self.service.receive_close(now=0.0))
+        self.asked(self.service.receive_close(now=self.now))
         while self.service.next_frame() is not None:
             pass
         assert self.service.closed
-        assert self.service.receive('{"type":"response.create"}', now=0.0) == []
+        assert self.service.receive('{"type":"response.create"}', now=self.now) == []
         assert self.service.next_frame() is None
 
 

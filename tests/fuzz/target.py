@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The atheris target: `make fuzz ARGS="-runs=100000"`, arguments as libFuzzer takes them."""
 
 from __future__ import annotations
