@@ -69,6 +69,22 @@ def test_the_end_of_a_response_opens_the_gate_however_deep_its_metadata_is_neste
     assert script.session.gate.state is Gate.IDLE
 
 
+@pytest.mark.parametrize("depth", [200, 400, 600, 800, 1000, 5000])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"type":"response.created","response":{"id":"resp_1","metadata":{"a":DEEP}}}',
+        '{"type":"response.done","response":{"id":"resp_1","status_details":{"type":5,"a":DEEP}}}',
+        '{"type":"response.done","response":{"id":"resp_1","usage":{"total_tokens":"","a":DEEP}}}',
+        '{"type":"conversation.item.done","item":{"id":"a","content":[{"type":5,"a":DEEP}]}}',
+    ],
+)
+def test_nesting_of_any_depth_in_what_does_not_fit_is_harmless(frame: str, depth: int) -> None:
+    script = Script()
+    script.session.receive(frame.replace("DEEP", "[" * depth + "]" * depth), now=0.0)
+    assert script.session.phase is Phase.READY
+
+
 def test_from_a_service_that_echoes_a_foreign_end_does_not_settle_our_create() -> None:
     script = Script()
     script.begin("resp_1")

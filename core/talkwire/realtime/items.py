@@ -5,39 +5,42 @@ them are never looked at (a relay passes them on). A property never raises for w
 sent: what cannot be read is empty, and the raw JSON is still there.
 """
 
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from ..values import Payload
+from .commands import is_object
 
 NULL = Raw(b"null")
 _T = TypeVar("_T")
 
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
 def read(raw: Raw, decoder: msgspec.json.Decoder[_T], otherwise: _T) -> _T:
     """Decode one deep payload, or give `otherwise` for null and for what cannot be read."""
     try:
-        return decoder.decode(raw)
-    except msgspec.ValidationError:
-        pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return otherwise
-    try:  # null is as good as absent (§1.1)
-        return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
-    except msgspec.ValidationError:
+        try:
+            return decoder.decode(raw)
+        except msgspec.ValidationError:  # null is as good as absent (§1.1)
+            return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
+    except _UNREADABLE:
         return otherwise
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        members: dict[str, Any] = value
-        return {key: _without_nulls(it) for key, it in members.items() if it is not None}
-    if isinstance(value, list):
-        elements: list[Any] = value
-        return [_without_nulls(it) for it in elements]
+def _without_nulls(value: object) -> object:
+    if is_object(value):
+        return {key: _without_nulls(it) for key, it in value.items() if it is not None}
+    if _is_list(value):
+        return [_without_nulls(it) for it in value]
     return value
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
 
 
 class ContentPart(Payload, frozen=True, kw_only=True):
