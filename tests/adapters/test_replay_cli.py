@@ -245,6 +245,17 @@ def test_a_disk_that_takes_no_more_ends_the_recording_and_not_the_call(
     assert len(played.steps) < 8
 
 
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
+    taken = tmp_path / "calls"
+    taken.write_text("a file")
+    status, said, complaints = run(capsys, "demo", "--port", "0", "--record", str(taken))
+    assert (status, said) == (2, "")
+    assert complaints == f"talkwire: {taken}: File exists\n"
+
+
 def test_a_page_s_call_is_recorded_to_a_file_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
     from support.hop import Clerk, serving, visiting
