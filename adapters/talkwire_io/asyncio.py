@@ -5,7 +5,7 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from talkwire import Command, Event, JsonObject, PageEvent, Relay, Session
+from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
 
 from .transport import Transport, TransportClosed
 
@@ -135,7 +135,9 @@ class Connection:
         await self.flush()
         return event_id
 
-    async def send_function_result(self, call_id: str, output: str, *, respond: bool = True) -> str:
+    async def send_function_result(
+        self, call_id: str, output: str, *, respond: Respond | bool = True
+    ) -> str:
         """`Session.send_function_result`."""
         event_id = self.session.send_function_result(call_id, output, respond=respond, now=_now())
         await self.flush()

@@ -191,6 +191,8 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
         async with call:
             await far.speak()
             update = await call.session_update({"instructions": "Hm."})
+            await far.hear()
+            await until(call, events.SessionUpdated)
             text = await call.send_text("Hello.", role="system", respond=False)
             await call.send_audio(bytes(4800))
             plain = await call.send(commands.InputAudioBufferCommit())
