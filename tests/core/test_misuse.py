@@ -462,3 +462,21 @@ def test_a_relay_does_nothing_by_halves_for_a_wrong_type(call: str, data: st.Dat
 def test_a_service_does_nothing_by_halves_for_a_wrong_type(call: str, data: st.DataObject) -> None:
     after, plane = data.draw(st.sampled_from(sorted(MOVES))), data.draw(values(ServicePlane))
     mistype(lambda: AService(after, plane), call, data.draw(wrong_for(Service, call)))
+
+
+def test_a_page_is_told_nothing_that_is_no_text_and_its_call_stays_as_it_was() -> None:
+    for hop, call in ((Hop.GREETED, "open_call"), (Hop.OPEN, "close")):
+        words = dict.fromkeys({*public_calls(Relay)[call]} - {"now"}, "\ud800")
+        make = partial(ARelay, hop, SITUATIONS[RELAY][0])
+        with pytest.raises(LocalProtocolError, match=call):
+            getattr(make().target, call)(**words, now=NOW)
+        misuse(make, call, {**words, "now": NOW})
+
+
+def test_an_engine_cannot_say_what_kind_of_frame_its_words_are() -> None:
+    more: Arguments = {"more": {"type": "error"}, "now": NOW}
+    arguments: Arguments = {"item_id": "item_1", "transcript": "Hi.", **more}
+    make = partial(AService, "configured", "websocket")
+    with pytest.raises(LocalProtocolError, match="transcribed"):
+        make().target.transcribed(**arguments)
+    misuse(make, "transcribed", arguments)
