@@ -35,9 +35,9 @@ def unpack(folder: Path) -> None:
         (folder / sha1(data).hexdigest()).write_bytes(data)
 
 
-def command(*options: str) -> list[str]:
+def command(*options: str, longest: int = LONGEST) -> list[str]:
     """What runs the target, with libFuzzer's options."""
-    common = [f"-max_len={LONGEST}", "-timeout=20", "-rss_limit_mb=2048"]
+    common = [f"-max_len={longest}", "-timeout=20", "-rss_limit_mb=2048"]
     return [sys.executable, str(HERE / "target.py"), *common, *options]
 
 
@@ -54,14 +54,18 @@ def executed(log: str) -> int:
 
 
 def fuzz(folder: Path, seconds: int, workers: int) -> list[Path]:
-    """Fuzz, and tell every minute how far it is; gives the inputs that failed."""
+    """Fuzz, and tell every minute how far it is; gives the inputs that failed.
+
+    Every other worker tries short inputs only, many more of them in the same time.
+    """
     corpus = folder / "corpus"
     unpack(corpus)
     logs = [folder / f"worker-{n}.log" for n in range(workers)]
     running: list[subprocess.Popen[bytes]] = []
     for n, log in enumerate(logs):
         options = [f"-seed={int(time.time()) + n}", f"-max_total_time={seconds}", "-reload=30"]
-        args = command(*options, f"-artifact_prefix={folder}/failed-{n}-", str(corpus))
+        options += [f"-artifact_prefix={folder}/failed-{n}-", str(corpus)]
+        args = command(*options, longest=LONGEST // (1 + n % 2))
         with log.open("wb") as out:
             running.append(subprocess.Popen(args, stdout=out, stderr=out, env=environment()))
     started = told = time.monotonic()
