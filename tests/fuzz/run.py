@@ -1,8 +1,10 @@
-"""Fuzzing for as long as you like: `make fuzz ARGS="--seconds 600 --workers 2 --keep"`.
+"""Fuzzing for as long as you like: `make fuzz ARGS="--target frames --seconds 600 --keep"`.
 
-Starts from `corpus.hex`, one input a line. What is found meanwhile, each worker's log and one line
-a minute of progress lie in `artifacts/fuzz`. `--keep` puts what led somewhere new into
-`corpus.hex`. Ends with status 1, and the input in hex, when something was not as it should be.
+`steps` plays `subjects.py`: any bytes between any calls. `frames` plays `frames.py`: arbitrary
+bytes into `receive`. Both start from their corpus, one input a line in hex. What is found
+meanwhile, each worker's log and one line a minute of progress lie in `artifacts/fuzz`. `--keep`
+puts what led somewhere new into the corpus. Ends with status 1, and the input in hex, when
+something was not as it should be.
 """
 
 from __future__ import annotations
@@ -13,32 +15,60 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from hashlib import sha1
 from pathlib import Path
 
+from attrs import frozen
+
+from fuzz import frames
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-CORPUS = HERE / "corpus.hex"
-LONGEST = 96
-"""Bytes of an input: some twenty steps."""
+KEPT = 75_000
+"""Bytes of a corpus that is kept: the shortest inputs, where there are more."""
 
 
-def inputs() -> list[bytes]:
-    """The corpus that is kept."""
-    return [bytes.fromhex(line) for line in CORPUS.read_text().split()]
+@frozen
+class Target:
+    """One thing to fuzz."""
+
+    script: str
+    corpus: Path
+    longest: int
+    """Bytes of an input."""
+    seeds: Callable[[], list[bytes]] = list
+    words: Callable[[], list[str]] = list
+
+    def inputs(self) -> list[bytes]:
+        """What is kept, and what there is to begin with."""
+        kept = [bytes.fromhex(line) for line in self.corpus.read_text().split()]
+        return [*kept, *self.seeds()]
+
+    def unpack(self, folder: Path) -> None:
+        """Write the inputs as libFuzzer wants them, a file for each; and a dictionary beside."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for data in self.inputs():
+            (folder / sha1(data).hexdigest()).write_bytes(data)
+        quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in self.words()]
+        dictionary(folder).write_text("".join(f'"{word}"\n' for word in quoted))
+
+    def command(self, corpus: Path, *options: str, longest: int = 0) -> list[str]:
+        """What runs the target, with libFuzzer's options."""
+        common = [f"-max_len={longest or self.longest}", "-timeout=20", "-rss_limit_mb=2048"]
+        more = [f"-dict={dictionary(corpus)}", *options, str(corpus)]
+        return [sys.executable, str(HERE / self.script), *common, *more]
 
 
-def unpack(folder: Path) -> None:
-    """Write the corpus as libFuzzer wants it, a file for each input."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for data in inputs():
-        (folder / sha1(data).hexdigest()).write_bytes(data)
+def dictionary(corpus: Path) -> Path:
+    """Where the words lie, beside a corpus."""
+    return corpus.with_suffix(".dict")
 
 
-def command(*options: str, longest: int = LONGEST) -> list[str]:
-    """What runs the target, with libFuzzer's options."""
-    common = [f"-max_len={longest}", "-timeout=20", "-rss_limit_mb=2048"]
-    return [sys.executable, str(HERE / "target.py"), *common, *options]
+TARGETS = {
+    "steps": Target("fuzz_steps.py", HERE / "steps.hex", 96),  # some twenty steps
+    "frames": Target("fuzz_frames.py", HERE / "frames.hex", 512, frames.seeds, frames.words),
+}
 
 
 def environment() -> dict[str, str]:
@@ -48,24 +78,25 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": code}
 
 
-def executed(log: str) -> int:
+def executed(log: Path) -> int:
     """How many inputs a worker has tried, by what it has written so far."""
-    return max((int(count) for count in re.findall(r"^#(\d+)", log, re.M)), default=0)
+    counts = re.findall(r"^#(\d+)", log.read_text(errors="replace"), re.M)
+    return max((int(count) for count in counts), default=0)
 
 
-def fuzz(folder: Path, seconds: int, workers: int) -> list[Path]:
+def fuzz(target: Target, folder: Path, seconds: int, runs: int, workers: int) -> list[Path]:
     """Fuzz, and tell every minute how far it is; gives the inputs that failed.
 
     Every other worker tries short inputs only, many more of them in the same time.
     """
     corpus = folder / "corpus"
-    unpack(corpus)
+    target.unpack(corpus)
     logs = [folder / f"worker-{n}.log" for n in range(workers)]
     running: list[subprocess.Popen[bytes]] = []
     for n, log in enumerate(logs):
-        options = [f"-seed={int(time.time()) + n}", f"-max_total_time={seconds}", "-reload=30"]
-        options += [f"-artifact_prefix={folder}/failed-{n}-", str(corpus)]
-        args = command(*options, longest=LONGEST // (1 + n % 2))
+        options = [f"-seed={int(time.time()) + n}", "-reload=30", f"-runs={runs}"]
+        options += [f"-max_total_time={seconds}", f"-artifact_prefix={folder}/failed-{n}-"]
+        args = target.command(corpus, *options, longest=target.longest // (1 + n % 2))
         with log.open("wb") as out:
             running.append(subprocess.Popen(args, stdout=out, stderr=out, env=environment()))
     started = told = time.monotonic()
@@ -75,7 +106,7 @@ def fuzz(folder: Path, seconds: int, workers: int) -> list[Path]:
             now = time.monotonic()
             if over or now - told >= 60:
                 told = now
-                done = sum(executed(log.read_text(errors="replace")) for log in logs)
+                done = sum(map(executed, logs))
                 rate = done / (now - started)
                 line = f"{now - started:7.0f} s {done:12,} executions {rate:8,.0f} a second"
                 print(line, file=progress, flush=True)
@@ -85,31 +116,40 @@ def fuzz(folder: Path, seconds: int, workers: int) -> list[Path]:
             time.sleep(1)
 
 
-def keep(folder: Path) -> None:
-    """Put the smallest inputs that lead everywhere the corpus leads into `corpus.hex`."""
+def keep(target: Target, folder: Path) -> None:
+    """Put the smallest inputs that lead everywhere the corpus leads into the one that is kept."""
     merged = folder / "merged"
     merged.mkdir(exist_ok=True)
     for old in merged.iterdir():
         old.unlink()
-    args = command("-merge=1", str(merged), str(folder / "corpus"))
+    args = target.command(folder / "corpus", "-merge=1", str(merged))
     subprocess.run(args, env=environment(), check=True, capture_output=True)
-    kept = sorted((path.read_bytes() for path in merged.iterdir()), key=lambda d: (len(d), d))
-    CORPUS.write_text("".join(f"{data.hex()}\n" for data in kept if data))
+    found = {path.read_bytes() for path in merged.iterdir()} - {*target.seeds(), b""}
+    lines: list[str] = []
+    room = KEPT
+    for data in sorted(found, key=lambda each: (len(each), each)):
+        room -= len(data)
+        if room >= 0:
+            lines.append(f"{data.hex()}\n")
+    target.corpus.write_text("".join(lines))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--target", choices=TARGETS, default="steps")
+    parser.add_argument("--seconds", type=int, default=60, help="at most; 0: no limit")
+    parser.add_argument("--runs", type=int, default=-1, help="of each worker, at most")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="keep what led somewhere new")
     options = parser.parse_args()
-    folder = ROOT / "artifacts" / "fuzz"
+    target = TARGETS[options.target]
+    folder = ROOT / "artifacts" / "fuzz" / options.target
     folder.mkdir(parents=True, exist_ok=True)
-    failed = fuzz(folder, options.seconds, options.workers)
+    failed = fuzz(target, folder, options.seconds, options.runs, options.workers)
     for path in failed:
         print(f"{path}: {path.read_bytes().hex()}")
     if options.keep and not failed:
-        keep(folder)
+        keep(target, folder)
     return 1 if failed else 0
 
 

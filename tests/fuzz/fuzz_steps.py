@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The atheris target: `make fuzz ARGS="-runs=100000"`, arguments as libFuzzer takes them."""
+"""The atheris target of `subjects.py`; `run.py` runs it. Arguments are libFuzzer's."""
 
 from __future__ import annotations
 

@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""The atheris target of `frames.py`; `run.py` runs it. Arguments are libFuzzer's."""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["talkwire"]):
+    from fuzz.frames import play
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, play)
+    atheris.Fuzz()
