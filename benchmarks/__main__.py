@@ -2,13 +2,14 @@
 
 import argparse
 
-from . import by_type, memory, page, receive, send
+from . import by_type, floor, memory, page, receive, send
 from .measure import Table, Target
 
 BENCHMARKS = {
     "receive": receive.run,
     "send": send.run,
     "memory": memory.run,
+    "floor": floor.run,
     "profile": by_type.run,
 }
 
