@@ -51,13 +51,15 @@ class Target:
         for data in self.inputs():
             (folder / sha1(data).hexdigest()).write_bytes(data)
         quoted = [word.replace("\\", "\\\\").replace('"', '\\"') for word in self.words()]
-        dictionary(folder).write_text("".join(f'"{word}"\n' for word in quoted))
+        if quoted:
+            dictionary(folder).write_text("".join(f'"{word}"\n' for word in quoted))
 
     def command(self, corpus: Path, *options: str, longest: int = 0) -> list[str]:
         """What runs the target, with libFuzzer's options."""
         common = [f"-max_len={longest or self.longest}", "-timeout=20", "-rss_limit_mb=2048"]
-        more = [f"-dict={dictionary(corpus)}", *options, str(corpus)]
-        return [sys.executable, str(HERE / self.script), *common, *more]
+        words = [f"-dict={dictionary(corpus)}"] if dictionary(corpus).exists() else []
+        script = str(HERE / self.script)
+        return [sys.executable, script, *common, *words, *options, str(corpus)]
 
 
 def dictionary(corpus: Path) -> Path:
