@@ -115,7 +115,9 @@ def _splice_audio(text: str) -> ResponseOutputAudioDelta:
     """
     start = text.find('"delta":"') + 9
     end = text.find('"', start)
-    if start < 9 or text.find("{", 1, start) != -1 or text.find('"delta"', end) != -1:
+    if pybase64 is None or start < 9:
+        return _decode_audio_delta(text)
+    if text.find("{", 1, start) != -1 or text.find('"delta"', end) != -1:
         return _decode_audio_delta(text)
     try:
         audio = pybase64.b64decode(text[start:end], validate=True)
@@ -126,9 +128,7 @@ def _splice_audio(text: str) -> ResponseOutputAudioDelta:
     return event
 
 
-if pybase64 is not None:
-    _EVENTS["response.output_audio.delta"] = _splice_audio
-
+_EVENTS["response.output_audio.delta"] = _splice_audio
 COMMAND_TYPES = frozenset(wire_type(cls) for cls in get_args(Command))
 
 
