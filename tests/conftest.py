@@ -1,13 +1,19 @@
-"""Hypothesis profiles: `dev` is quick; `ci` is thorough and tries the same every time."""
+"""Hypothesis profiles: `dev` is quick; `ci` (CI=1) is thorough and tries the same every time.
+
+`long` tries something else each time, at least a million steps of the machines, half an hour:
+
+    HYPOTHESIS_PROFILE=long python -m pytest tests/core -k session_against -s
+"""
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, settings
+
+from support.steps import PROFILE
 
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("dev", COMMON, max_examples=50)
 settings.register_profile("ci", COMMON, max_examples=250, stateful_step_count=60, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("long", COMMON, max_examples=2500, stateful_step_count=60)
+settings.load_profile(PROFILE)

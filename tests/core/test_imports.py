@@ -90,7 +90,7 @@ def test_importing_the_core_loads_itself_and_its_two_dependencies(tmp_path: Path
     core = loaded("import talkwire", tmp_path)
     more = {name for name in core - base if name.split(".")[0] != "talkwire"}
     assert "talkwire.realtime.session" in core
-    assert more <= {"msgspec.json", "copy"}, more
+    assert more <= {"msgspec.json", "copy", "binascii"}, more
     unwanted = {"asyncio", "socket", "ssl", "trio", "anyio", "quart", "logging", "talkwire_io"}
     assert not unwanted & {name.split(".")[0] for name in core - base}
 

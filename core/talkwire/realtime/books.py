@@ -4,6 +4,7 @@
 them, `requests.py` what you say.
 """
 
+from binascii import crc32
 from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field
@@ -34,6 +35,7 @@ from .usage import Allowance, SessionUsage
 from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
+HEARD = 32  # frames that moved something and are known again: those of a few turns
 STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every input.
@@ -88,6 +90,7 @@ class Books:
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()
     counts: dict[str, int] = field(factory=new_dict)
     """How many frames were unreadable, unknown or out of place, by the event that told it."""
 
@@ -97,6 +100,21 @@ class Books:
             name = type(event).__name__
             self.counts[name] = self.counts.get(name, 0) + 1
         return list(odd)
+
+    def heard_before(self, event_id: str, frame: str | bytes) -> bool:
+        """Whether this very frame came lately: who listens in two places hears all twice (§4).
+
+        A service that gives no ids may say the same again and mean it; one whose ids are all
+        alike is told apart by the rest of the frame.
+        """
+        if not event_id:
+            return False
+        data = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
+        known = f"{event_id} {crc32(data):x}"
+        if known in self.heard:
+            return True
+        self.heard = (*self.heard[1 - HEARD :], known)
+        return False
 
     def counted(self) -> SessionUsage:
         """What the session has cost so far."""

@@ -148,16 +148,20 @@ class Session:
         event = decode_event(frame)
         kind = type(event)
         if kind not in _QUIET or books.phase not in STEADY:
-            return self._follow(books, event, now)
+            return self._follow(books, event, frame, now)
         # Most frames by far: words, sound, and what the books do not need.
         note = QUIET.get(kind)
         if note is not None:
             note(books, event)
         return [event]
 
-    def _follow(self, books: Books, event: Heard, now: float) -> Sequence[Event]:
+    def _follow(
+        self, books: Books, event: Heard, frame: str | bytes, now: float
+    ) -> Sequence[Event]:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
+        if books.heard_before(event.event_id, frame):
+            return books.count(Anomaly(type=event.type, reason="it was heard before"))
         kind, steady = type(event), books.phase in STEADY
         moves = not steady or kind in MOVES
         if moves and not move_phase(books, event):
