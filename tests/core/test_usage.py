@@ -199,3 +199,15 @@ def test_the_newest_word_on_each_limit_counts_on_the_clock_of_now_1_2(plane: Any
         "requests": Allowance(limit=100, remaining=99, reset_at=Moment(70.0)),
         "tokens": Allowance(limit=40000, remaining=20000, reset_at=Moment(50.0)),
     }
+
+
+def test_of_very_many_limits_those_told_last_are_kept() -> None:
+    script = Script(plane=RELAY)
+    for n in range(200):
+        script.hear(limits(requests=(100, n, 1.0), **{f"limit_{n}": (1, 1, 1.0)}))
+    known = script.session.rate_limits
+    assert len(known) < 20
+    assert known["requests"].remaining == 199
+    assert "limit_199" in known
+    script.hear(limits(**{f"other_{n}": (1, 1, 1.0) for n in range(200)}))
+    assert len(script.session.rate_limits) < 20

@@ -15,6 +15,7 @@ from .events import RateLimit
 from .items import CachedTokens, TokenDetails, Usage, read
 
 REMEMBERED = 16  # what was counted last; enough for what is told twice
+LIMITS = 8  # by name; a service has two or three
 
 
 class Tokens(Struct, gc=False):
@@ -113,11 +114,12 @@ class Allowance(Payload, frozen=True, kw_only=True, gc=False):
 def allowances(
     before: Mapping[str, Allowance], told: Iterable[RateLimit], now: float
 ) -> dict[str, Allowance]:
-    """The limits by name, the newest word on each."""
+    """The limits by name, the newest word on each; of very many, those told last."""
     newer = {
         limit.name: Allowance(
             limit=limit.limit, remaining=limit.remaining, reset_at=Moment(now + limit.reset_seconds)
         )
         for limit in told
     }
-    return {**before, **newer}
+    kept = {name: limit for name, limit in before.items() if name not in newer}
+    return dict([*kept.items(), *newer.items()][-LIMITS:])
