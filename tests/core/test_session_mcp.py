@@ -187,6 +187,15 @@ def test_the_memory_of_calls_is_bounded() -> None:
     assert "item_199" in script.session.mcp.calls
 
 
+def test_a_call_that_runs_is_forgotten_last() -> None:
+    script = Script()
+    script.hear(calling("in_progress"))
+    script.hear(*(item_done(call_item(id=f"item_{n}", output="1")) for n in range(200)))
+    assert script.session.mcp.calls["item_c"].state is Mcp.RUNNING
+    script.hear(*(item_added(call_item(id=f"item_{n}")) for n in range(200, 400)))
+    assert 10 < len(script.session.mcp.calls) < 200
+
+
 # -- approvals
 
 
@@ -274,6 +283,17 @@ def test_an_answer_that_was_refused_may_be_given_again() -> None:
     ]
     script.session.send_mcp_approval("item_q", True, now=0.0)
     assert script.sent_types() == ["conversation.item.create"] * 2
+
+
+def test_a_question_that_is_open_is_not_forgotten_one_that_was_answered_is() -> None:
+    script = running()
+    for n in range(200):
+        script.hear(item_done(approval_item(f"item_{n}")))
+        if n % 2:
+            script.session.send_mcp_approval(f"item_{n}", True, now=0.0)
+    known = script.session.mcp.approvals
+    assert list(known) == [f"item_{n}" for n in (*range(0, 199, 2), 199)]
+    script.session.send_mcp_approval("item_0", True, now=0.0)
 
 
 def test_after_the_close_no_request_can_be_answered() -> None:

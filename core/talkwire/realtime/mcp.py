@@ -16,7 +16,7 @@ from .happenings import Anomaly, McpApprovalRequested
 from .items import NULL, Item, read
 from .state import APPROVALS, MCP, Approval, ApprovalInput, Mcp, McpInput, advance
 
-REMEMBERED = 64  # calls and approvals that are over, and lists of tools that were made anew
+REMEMBERED = 64  # calls, approvals and lists of tools, of each; a question that is open stays
 
 McpEvent = McpApprovalRequested | Anomaly
 
@@ -119,7 +119,9 @@ class McpBook:
             arguments=wire.arguments or "",
             server_label=wire.server_label or "",
         )
-        _forget(self.approvals)
+        oldest = _oldest(self.approvals, Approval.ANSWERED)
+        if len(self.approvals) >= REMEMBERED and oldest is not None:
+            del self.approvals[oldest]
         self.approvals[wire.id] = McpApproval(asked)
         return [asked]
 
@@ -149,15 +151,17 @@ class McpBook:
 def _kept(book: dict[str, McpItem], item_id: str) -> McpItem:
     known = book.get(item_id)
     if known is None:
-        _forget(book)
+        if len(book) >= REMEMBERED:
+            # Where none is over, the oldest: nobody waits for it, and it may be told of again.
+            oldest = _oldest(book, Mcp.COMPLETED, Mcp.FAILED)
+            del book[next(iter(book)) if oldest is None else oldest]
         known = book[item_id] = McpItem(item_id)
     return known
 
 
-def _forget(book: dict[str, Any]) -> None:
-    """Make room for one more."""
-    if len(book) >= REMEMBERED:
-        del book[next(iter(book))]
+def _oldest(book: Mapping[str, McpItem | McpApproval], *over: Mcp | Approval) -> str | None:
+    """The oldest that is over, if any is."""
+    return next((any_id for any_id, known in book.items() if known.state in over), None)
 
 
 def _move(known: McpItem, moved_by: McpInput, said_by: str) -> list[McpEvent]:
