@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from support.service_line import Frame, Line, said
+from support.weight import weight
 from talkwire.errors import LocalProtocolError
 from talkwire.realtime.engine import (
     ConfigurationChanged,
@@ -368,6 +369,18 @@ def test_a_call_that_was_denied_is_not_made_3_8() -> None:
     assert line.frames()[0]["item"]["id"] == "my_answer"
     with pytest.raises(LocalProtocolError, match="granted"):
         call(line, response_id, approval_request_id="mcpr_1")
+
+
+def test_a_call_that_was_denied_is_not_remembered() -> None:
+    line, response_id = connected(require_approval="always")
+    asked(line, response_id)
+    before = weight(line.service)
+
+    decide(line, approve=False, id="my_answer")
+    line.send("conversation.item.delete", item_id="my_answer")
+    line.frames()
+
+    assert weight(line.service) < before
 
 
 def test_a_call_is_not_made_before_it_is_approved_of_3_8() -> None:

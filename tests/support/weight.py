@@ -1,14 +1,15 @@
-"""What a session weighs: the memory of everything that it holds on to."""
+"""What a session or a service weighs: the memory of everything that it holds on to."""
 
 import gc
 import sys
 from types import FunctionType, ModuleType
 
 from talkwire import Session
+from talkwire.service import Service
 
 
-def weight(session: Session) -> int:
-    """The bytes of everything that can be reached from a session, its classes not counted."""
+def weight(session: Session | Service) -> int:
+    """The bytes of everything that can be reached from it, its classes not counted."""
     found: dict[int, object] = {}
     new: list[object] = [session]
     while new:

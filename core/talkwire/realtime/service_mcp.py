@@ -126,6 +126,8 @@ class Mcp:
         request_id = item["approval_request_id"]
         request = self._requests[request_id]
         request.state, request.granted = Approval.ANSWERED, item["approve"]
+        if not request.granted:
+            del self._requests[request_id]
         return McpApprovalGiven(
             approval_request_id=request_id,
             approve=item["approve"],
