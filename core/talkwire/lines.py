@@ -11,13 +11,12 @@ from msgspec import UNSET, Raw, UnsetType
 
 from .errors import UnreadableError
 from .realtime import commands
-from .realtime.commands import JsonObject, is_object
+from .realtime.json_values import MAX_DEPTH, JsonObject, is_list, is_object
 from .values import Value
 
 FORMAT = 1
 UNWRITABLE = "talkwire.unwritable"
 """Marks what JSON has no word for: the call fails on it, and shall fail again."""
-_DEPTH = 64
 _SCALARS = (bool, int, float, str, type(None))
 
 On = Literal["session"] | UnsetType
@@ -129,10 +128,6 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping)
 
 
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
-
-
 class _Unwritable:
     """What JSON has no word for, once more."""
 
@@ -146,16 +141,16 @@ def _unmarked(value: Any) -> Any:
         if value.keys() == {UNWRITABLE}:
             return _Unwritable()
         return {name: _unmarked(inner) for name, inner in value.items()}
-    return [_unmarked(inner) for inner in value] if _is_list(value) else value
+    return [_unmarked(inner) for inner in value] if is_list(value) else value
 
 
 def _marked(value: Any, depth: int = 0) -> Any:
     """The same, with a mark for whatever cannot be written or is too deep to know."""
     if isinstance(value, bytes):
         return binascii.b2a_base64(value, newline=False).decode()
-    if depth < _DEPTH and isinstance(value, list | tuple):
+    if depth < MAX_DEPTH and isinstance(value, list | tuple):
         return [_marked(inner, depth + 1) for inner in cast(list[Any], value)]
-    if depth < _DEPTH and is_object(value):
+    if depth < MAX_DEPTH and is_object(value):
         rows = cast(dict[Any, Any], value).items()
         return {
             str(name): _marked(inner, depth + 1) if isinstance(name, str) else _mark(name)

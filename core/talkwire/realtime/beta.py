@@ -7,11 +7,15 @@ previews of Azure's and clones still speak it, and some clones mix the two.
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeGuard
+from typing import Any
 
-from .commands import JsonObject, is_object
+import msgspec
+
+from .events import ResponseDone, SessionCreated, SessionUpdated
+from .items import read
+from .json_values import JsonObject, is_list, is_object
 
 
 class Dialect(enum.Enum):
@@ -83,6 +87,28 @@ MARKS: Mapping[str, tuple[str, ...]] = {
     "conversation.item.retrieved": _OLD_PARTS,
     "response.done": _OLD_PARTS,
     "response.output_item.done": _OLD_PARTS,
+}
+
+
+def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
+    text = bytes(event.session)
+    if b'"audio":{' in text and b'"modalities":' not in text:
+        return False  # as GA writes it; the rest is looked at closely
+    members: JsonObject = read(event.session, _MEMBERS, {})
+    return not FIELDS.keys().isdisjoint(members)
+
+
+def _lacks_usage(event: ResponseDone) -> bool:
+    """Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4)."""
+    return bytes(event.response.usage) == b"null"
+
+
+_MEMBERS: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+# What only the event itself betrays.
+LOOKED_AT: Mapping[str, Callable[[Any], bool]] = {
+    "session.created": _is_flat,
+    "session.updated": _is_flat,
+    "response.done": _lacks_usage,
 }
 
 
@@ -192,20 +218,16 @@ def _respelt(spelling: Spelling, value: Any, to: int) -> Any:
 
 
 def _items(items: Any, to: int) -> Any:
-    return [_item(it, to) if is_object(it) else it for it in items] if _is_list(items) else items
+    return [_item(it, to) if is_object(it) else it for it in items] if is_list(items) else items
 
 
 def _item(item: JsonObject, to: int) -> JsonObject:
     """An item with the parts of an assistant's message under the names of one dialect."""
     parts = item.get("content")
-    if item.get("role") != "assistant" or not _is_list(parts):
+    if item.get("role") != "assistant" or not is_list(parts):
         return item
     return {**item, "content": [_part(it, to) if is_object(it) else it for it in parts]}
 
 
 def _part(part: JsonObject, to: int) -> JsonObject:
     return {**part, "type": _respelt(PARTS, part["type"], to)} if "type" in part else part
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)

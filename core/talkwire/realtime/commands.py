@@ -4,19 +4,14 @@ Unset fields stay off the wire: an empty `instructions` would erase the session'
 (livekit/agents#1469). `event_id` is given by the session that sends the command.
 """
 
-from typing import Any, Literal, TypeGuard
+from typing import Literal
 
 from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from ..values import Value
-
-JsonObject = dict[str, Any]
-
-
-def is_object(value: object) -> TypeGuard[JsonObject]:
-    """Whether a JSON value is an object."""
-    return isinstance(value, dict)
+from .json_values import JsonObject as JsonObject
+from .json_values import is_object as is_object
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -5,19 +5,16 @@ them are never looked at (a relay passes them on). A property never raises for w
 sent: what cannot be read is empty, and the raw JSON is still there.
 """
 
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from ..values import Payload
-from .commands import is_object
+from .json_values import without_nulls
 
 NULL = Raw(b"null")
 _T = TypeVar("_T")
-
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def read(raw: Raw, decoder: msgspec.json.Decoder[_T], otherwise: _T) -> _T:
@@ -25,22 +22,10 @@ def read(raw: Raw, decoder: msgspec.json.Decoder[_T], otherwise: _T) -> _T:
     try:
         try:
             return decoder.decode(raw)
-        except msgspec.ValidationError:  # null is as good as absent (§1.1)
-            return decoder.decode(msgspec.json.encode(_without_nulls(msgspec.json.decode(raw))))
-    except _UNREADABLE:
+        except msgspec.ValidationError:
+            return decoder.decode(without_nulls(bytes(raw)))
+    except (ValueError, RecursionError):
         return otherwise
-
-
-def _without_nulls(value: object) -> object:
-    if is_object(value):
-        return {key: _without_nulls(it) for key, it in value.items() if it is not None}
-    if _is_list(value):
-        return [_without_nulls(it) for it in value]
-    return value
-
-
-def _is_list(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list)
 
 
 class ContentPart(Payload, frozen=True, kw_only=True):

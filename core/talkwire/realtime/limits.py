@@ -6,28 +6,26 @@ answer by losing a whole update (livekit/agents#1183), some by closing without a
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, TypeGuard
 
 from msgspec import UNSET
 
-from .commands import (
-    ConversationItemCreate,
-    JsonObject,
-    ResponseCreate,
-    SessionUpdate,
-    is_object,
-)
+from .commands import ConversationItemCreate, ResponseCreate, SessionUpdate
+from .json_values import JsonObject, is_list, is_object
 from .kind import AnyCommand
 from .settings import inside
 
 MAX_EVENT_ID = 512
 """Characters of an `event_id`."""
-ITEM_ID = re.compile(r"[a-zA-Z0-9_-]{1,32}")
+MAX_ITEM_ID = 32
+"""Characters of an item's id."""
+ITEM_ID = re.compile(f"[a-zA-Z0-9_-]{{1,{MAX_ITEM_ID}}}")
 """What a client may call an item (livekit/agents#1717)."""
 MAX_CALL_ID = 32
 """Characters of a `call_id` that a client makes up."""
 MAX_APPEND = 15 * 1024 * 1024
 """Characters of base64 in one append: the stricter reading of "15 MiB"."""
+MAX_APPEND_BYTES = MAX_APPEND // 4 * 3
+"""The same before it is base64."""
 MIN_COMMIT_MS = 100
 """The least audio that can be committed, in ms."""
 MAX_METADATA_PAIRS = 16
@@ -40,6 +38,8 @@ MAX_OUTPUT_TOKENS = 4096
 """Of one response; "inf" is the word for no limit."""
 IDLE_TIMEOUT_MS = range(5000, 30001)
 """How long the service may be told to wait for the user to speak (ms)."""
+SESSION_SECONDS = 3600.0
+"""The longest that a session lasts."""
 
 
 def excess(command: AnyCommand) -> str | None:
@@ -89,13 +89,9 @@ def _model(options: JsonObject) -> Iterator[str]:
     tokens = options.get("max_output_tokens")
     yield from _outside("max_output_tokens", tokens, range(1, MAX_OUTPUT_TOKENS + 1))
     tools: object = options.get("tools")
-    for index, tool in enumerate(tools if _is_list(tools) else ()):
+    for index, tool in enumerate(tools if is_list(tools) else ()):
         words: object = inside({"tool": tool}, "tool", "description")
         yield from _longer(f"tools[{index}].description", words, MAX_TOOL_DESCRIPTION)
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
 
 
 def _longer(name: str, value: object, limit: int) -> Iterator[str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from attrs import define, field
 
-from .commands import JsonObject, is_object
 from .engine import EngineRequest
+from .json_values import JsonObject, is_object
 from .kind import Kind
 from .service_context import Context
 from .service_conversation import Conversation

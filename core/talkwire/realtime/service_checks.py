@@ -7,14 +7,11 @@ frame.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
-from .commands import JsonObject, is_object
+from .json_values import MAX_DEPTH, JsonObject, is_list, is_object
 
 Check = Callable[[Any, str], Any]
-
-MAX_DEPTH = 64
-"""Levels of a client's object: what was read at one stack depth must be writable at another."""
 
 
 class RefusedError(Exception):
@@ -25,11 +22,6 @@ class RefusedError(Exception):
         self.code = code
         self.message = message
         self.param = param
-
-
-def is_list(value: Any) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array."""
-    return isinstance(value, list)
 
 
 _KINDS: dict[type, str] = {

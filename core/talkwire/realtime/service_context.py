@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .commands import JsonObject, is_object
+from .json_values import JsonObject, is_object
 
 _MS_PER_TOKEN = {"user": 100, "assistant": 50}
 _CHARACTERS_PER_TOKEN = 4

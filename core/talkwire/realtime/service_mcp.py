@@ -8,8 +8,8 @@ from typing import Literal
 from attrs import define, field
 
 from ..errors import LocalProtocolError
-from .commands import JsonObject, is_object
 from .engine import EngineRequest, McpApprovalGiven, McpCallRequested, McpListRequested
+from .json_values import JsonObject, is_object
 from .service_checks import RefusedError
 from .service_conversation import Conversation
 from .service_outbox import Outbox

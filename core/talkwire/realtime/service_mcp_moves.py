@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import get_args
 
 from ..errors import LocalProtocolError
-from .commands import JsonObject, is_object
 from .engine import EngineRequest
+from .json_values import JsonObject, is_object
 from .service_arguments import check, check_choice, optional
 from .service_books import Books
 from .service_mcp import McpErrorKind

@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import define, field
 
-from .commands import is_object
-from .service_checks import RefusedError, is_list
+from .json_values import is_list, is_object, readable
+from .service_checks import RefusedError
 from .wire import encode
 
 _BLOCK = 16
@@ -89,7 +89,7 @@ def encoded(value: object) -> str:
 def _readable(value: Any) -> Any:
     """The value with U+FFFD for what no encoding has."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return readable(value)
     if is_object(value):
         return {key: _readable(child) for key, child in value.items()}
     return [_readable(child) for child in value] if is_list(value) else value

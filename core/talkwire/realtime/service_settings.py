@@ -5,7 +5,7 @@ The defaults are those measured in `session.created` (§1.6), in the wire's own 
 
 from collections.abc import Mapping
 
-from .commands import JsonObject, is_object
+from .json_values import JsonObject, is_object
 from .kind import Kind
 from .service_checks import RefusedError
 from .service_schema import OPENINGS, PATCHES

@@ -6,7 +6,7 @@ already, and what a refusal loses is taken back out of what we asked for.
 
 import re
 from collections.abc import Iterator
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 from attrs import define, field
@@ -14,8 +14,8 @@ from msgspec import Raw
 
 from ..errors import LocalProtocolError
 from ..values import Payload, new_dict
-from .commands import JsonObject, is_object
 from .items import read
+from .json_values import JsonObject, is_list, is_object
 from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
 
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
@@ -245,17 +245,13 @@ def _same(asked: Any, there: Any) -> bool:
     """Whether two values are equal, where null, absent and empty say the same."""
     if is_object(asked) and is_object(there):
         return all(_same(asked.get(key), there.get(key)) for key in {*asked, *there})
-    if _is_list(asked) and _is_list(there):
+    if is_list(asked) and is_list(there):
         return len(asked) == len(there) and all(map(_same, asked, there))
     return bool(asked == there) or (_is_empty(asked) and _is_empty(there))
 
 
 def _name(voice: Any) -> Any:
     return voice.get("id") if is_object(voice) else voice
-
-
-def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list)
 
 
 def _is_empty(value: object) -> bool:

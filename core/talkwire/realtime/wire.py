@@ -1,4 +1,4 @@
-"""JSON text to events and commands, and back. Only this file knows JSON.
+"""JSON text to events and commands, and back; `service_wire` reads commands over it.
 
 Reading is one guess and one decode: every service writes `{"type":"...` first, so the type is
 sliced out of the text and picks a decoder, whose `Literal` type field proves the guess. Anything
@@ -15,23 +15,12 @@ import msgspec
 from attrs import fields_dict
 
 from .beta import EVENTS as OLD_EVENTS
-from .beta import FIELDS, MARKS, Dialect, heard, said
-from .commands import (
-    Command,
-    ConversationItemCreate,
-    JsonObject,
-    ResponseCreate,
-    SessionUpdate,
-)
-from .events import (
-    ResponseDone,
-    ResponseOutputAudioDelta,
-    ServerEvent,
-    SessionCreated,
-    SessionUpdated,
-)
+from .beta import LOOKED_AT, MARKS, Dialect, heard, said
+from .commands import Command, ConversationItemCreate, ResponseCreate, SessionUpdate
+from .events import ResponseDone, ResponseOutputAudioDelta, ServerEvent
 from .happenings import InvalidFrame, UnknownEvent, WireEvent
-from .items import Response, read
+from .items import Response
+from .json_values import readable, without_nulls
 from .translation import TranslationEvent
 
 try:
@@ -78,31 +67,12 @@ def _looked_at(decode: Callable[[str], Any], is_old: Callable[[Any], bool]) -> C
     return decode_either
 
 
-def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
-    text = bytes(event.session)
-    if b'"audio":{' in text and b'"modalities":' not in text:
-        return False  # as GA writes it; the rest is looked at closely
-    members: JsonObject = read(event.session, _MEMBERS, {})
-    return not FIELDS.keys().isdisjoint(members)
-
-
-def _lacks_usage(event: ResponseDone) -> bool:
-    """Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4)."""
-    return bytes(event.response.usage) == b"null"
-
-
-_MEMBERS: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LOOKED_AT: dict[str, Callable[[Any], bool]] = {
-    "session.created": _is_flat,
-    "session.updated": _is_flat,
-    "response.done": _lacks_usage,
-}
 as_object = msgspec.json.Decoder(dict[str, Any]).decode
 _EVENTS = _table(ServerEvent)
 EVENT_TYPES = frozenset(_EVENTS)
 _EVENTS.update(_table(TranslationEvent))
 _EVENTS.update({kind: _watched(_EVENTS[kind], marks) for kind, marks in MARKS.items()})
-for _kind, _is_old in _LOOKED_AT.items():
+for _kind, _is_old in LOOKED_AT.items():
     _EVENTS[_kind] = _looked_at(_EVENTS[_kind], _is_old)
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
 
@@ -147,7 +117,7 @@ class _PeekResponse(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 _peek_response = msgspec.json.Decoder(_PeekResponse).decode
 _END = re.compile(r'\s*\{\s*"type"\s*:\s*"response\.done"')
-UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError, ValueError)
+UNREADABLE = (ValueError, RecursionError)
 _NOT_SO = (*UNREADABLE, KeyError, TypeError)
 
 
@@ -178,15 +148,14 @@ def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | Unkno
 def _mend(kind: str, text: str) -> WireEvent:
     """Read a frame of a known type as far as it can be helped.
 
-    Null in an optional field is as good as absent (§1.1). The end of a response is read however
-    malformed, because the gate waits for it (§3.4).
+    The end of a response is read however malformed, because the gate waits for it (§3.4).
     """
     decode: Callable[[str], WireEvent] = _EVENTS[kind]
     try:
         return decode(text)
     except msgspec.ValidationError:
         try:
-            return decode(json.dumps(json.loads(text, object_hook=_without_nulls)))
+            return decode(without_nulls(text, but=_TELLING_NULLS))
         except msgspec.DecodeError:
             if kind == "response.done":
                 return ResponseDone(response=Response(id=_id_of_response(text)))
@@ -195,10 +164,6 @@ def _mend(kind: str, text: str) -> WireEvent:
 
 # Fields whose null says something: the front of the conversation, and no conversation at all.
 _TELLING_NULLS = frozenset({"previous_item_id", "conversation_id"})
-
-
-def _without_nulls(value: JsonObject) -> JsonObject:
-    return {k: v for k, v in value.items() if v is not None or k in _TELLING_NULLS}
 
 
 def _id_of_response(text: str) -> str:
@@ -218,8 +183,7 @@ def plain_text(frame: str | bytes) -> str:
         as_object(text)
         return text
     except (msgspec.DecodeError, UnicodeError):
-        lenient = json.dumps(json.loads(text), ensure_ascii=False)
-        return lenient.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return readable(json.dumps(json.loads(text), ensure_ascii=False))
 
 
 def reason(error: Exception) -> str:
