@@ -3,6 +3,7 @@
 import enum
 import re
 
+from .beta import SWITCHED_OFF
 from .events import ErrorDetails
 
 
@@ -31,7 +32,7 @@ CODES: dict[str, ErrorClass] = {
     "inference_rate_limit_exceeded": ErrorClass.RETRYABLE,
     "rate_limit_exceeded": ErrorClass.RETRYABLE,
     "session_expired": ErrorClass.SESSION_OVER,
-    "beta_api_shape_disabled": ErrorClass.FATAL,
+    SWITCHED_OFF: ErrorClass.FATAL,
     "invalid_api_key": ErrorClass.FATAL,
     "insufficient_quota": ErrorClass.FATAL,
     "model_not_found": ErrorClass.FATAL,
@@ -52,7 +53,7 @@ _RESPONSE_ID = re.compile(r"\bresp_\w+")
 
 
 def classify(error: ErrorDetails) -> ErrorClass:
-    """Sort an error by its code, or by its words where it has none."""
+    """Sort an error by its code, else by its words."""
     if error.code in CODES:
         return CODES[error.code]
     message = error.message or ""

@@ -6,8 +6,8 @@ from attrs import define
 
 from ..timers import Moment
 from .happenings import SessionExpiring
+from .limits import SESSION_SECONDS
 
-SESSION_SECONDS = 3600.0
 _FOREVER = 2.0**53  # no clock shows that, and whoever sends it says nothing
 
 

@@ -19,10 +19,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ..errors import LocalProtocolError
+from .beta import SWITCHED_OFF
 from .commands import JsonObject
 from .engine import EngineRequest
 from .kind import VOCABULARIES, Kind
-from .limits import MAX_EVENT_ID
+from .limits import MAX_EVENT_ID, SESSION_SECONDS
 from .service_arguments import check, check_choice, optional
 from .service_books import open_books
 from .service_checks import RefusedError, text_up_to
@@ -36,9 +37,6 @@ from .service_wire import InvalidCommand, command_table, decode_command
 
 Plane = Literal["websocket", "webrtc"]
 KindName = Literal["realtime", "transcription", "translation"]
-
-EXPIRES_IN_S = 3600.0
-"""The longest that a session lasts (§3.10)."""
 
 _PLAYS: dict[str, bool] = {"websocket": False, "webrtc": True}
 _COMMANDS = {kind: command_table(known.commands) for kind, known in VOCABULARIES.items()}
@@ -67,7 +65,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         plane: Plane = "websocket",
         ids: Callable[[str], str] | None = None,
         expires_at: int = 0,
-        expires_in: float = EXPIRES_IN_S,
+        expires_in: float = SESSION_SECONDS,
         rate_limits: Mapping[str, int] | None = None,
         context_tokens: int | None = None,
         obfuscate: bool = False,
@@ -108,7 +106,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         self._expires = now + expires_in
         if beta:
             outbox.frames.clear()
-            self._end("beta_api_shape_disabled", _BETA, 4000)
+            self._end(SWITCHED_OFF, _BETA, 4000)
 
     @property
     def session(self) -> JsonObject:

@@ -24,7 +24,7 @@ from .commands import (
     SessionUpdate,
 )
 from .engine import AudioReceived, ConfigurationChanged, EngineRequest, InputCleared
-from .limits import MAX_APPEND
+from .limits import MAX_APPEND, MAX_APPEND_BYTES
 from .service_books import Books
 from .service_checks import RefusedError, refuse_depth
 from .service_items import audio_ticks, checked_item, referenced, wire_item
@@ -47,7 +47,7 @@ def _update_session(books: Books, command: SessionUpdate) -> list[EngineRequest]
 
 def _check_length(audio: bytes) -> None:
     """The limit is one of the wire, where audio is base64 (§3.10)."""
-    if (len(audio) + 2) // 3 * 4 > MAX_APPEND:
+    if len(audio) > MAX_APPEND_BYTES:
         message = f"Invalid 'audio': string too long. Expected at most {MAX_APPEND} characters."
         raise RefusedError("string_above_max_length", message, "audio")
 

@@ -10,12 +10,11 @@ from attrs import define, field, frozen
 
 from .commands import JsonObject
 from .engine import EngineRequest, TranscriptionRequested
+from .limits import MIN_COMMIT_MS
 from .service_checks import RefusedError
 from .service_conversation import Conversation
 from .service_items import TICKS_PER_MS
 from .service_outbox import Outbox
-
-MIN_COMMIT_MS = 100
 
 
 @frozen

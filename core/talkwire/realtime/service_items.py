@@ -8,7 +8,9 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from .commands import JsonObject
+from .json_values import JsonObject
+from .limits import MAX_CALL_ID, MAX_ITEM_ID
+from .playback import G711_BYTES_PER_MS, PCM16_BYTES_PER_MS
 from .service_checks import (
     Check,
     RefusedError,
@@ -22,9 +24,10 @@ from .service_checks import (
     text,
 )
 
-TICKS_PER_MS = 48
+TICKS_PER_MS = PCM16_BYTES_PER_MS
 """Audio is counted in bytes of 24 kHz PCM, whatever its format: sums of ms are not exact."""
-_TICKS_PER_BYTE = {"audio/pcm": 1, "audio/pcmu": 6, "audio/pcma": 6}  # §3.6: 48 and 8 bytes a ms
+_PER_G711_BYTE = TICKS_PER_MS // G711_BYTES_PER_MS
+_TICKS_PER_BYTE = {"audio/pcm": 1, "audio/pcmu": _PER_G711_BYTE, "audio/pcma": _PER_G711_BYTE}
 
 
 def audio_bytes(value: Any, param: str) -> int:
@@ -59,8 +62,9 @@ _SPOKEN_OR_SEEN = {
     "input_audio": _INPUT_AUDIO,
     "input_image": _INPUT_IMAGE,
 }
+_ID = name_up_to(MAX_ITEM_ID)
 _HEAD: dict[str, Check] = {
-    "id": name_up_to(32),
+    "id": _ID,
     "object": one_of("realtime.item"),
     "type": text,
     "status": one_of("completed", "incomplete", "in_progress"),
@@ -78,10 +82,10 @@ _ROLES = {
     # Assistant audio cannot be put into a conversation: its words can (§1.4).
     "assistant": _message({"phase": nullable(text)}, output_text=_OUTPUT_TEXT),
 }
-_CALL_ID = name_up_to(32)
+_CALL_ID = name_up_to(MAX_CALL_ID)
 _APPROVAL = object_of(
     {
-        "id": name_up_to(32),
+        "id": _ID,
         "object": one_of("realtime.item"),
         "type": text,
         "approval_request_id": text,

@@ -6,9 +6,16 @@ A key that has no row is refused as OpenAI refuses it.
 import math
 from typing import Any
 
-from .commands import JsonObject
+from .json_values import JsonObject
 from .kind import Kind
-from .limits import MAX_METADATA_PAIRS
+from .limits import (
+    IDLE_TIMEOUT_MS,
+    MAX_METADATA_KEY,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE,
+    MAX_OUTPUT_TOKENS,
+    MAX_TOOL_DESCRIPTION,
+)
 from .service_checks import (
     Check,
     RefusedError,
@@ -51,8 +58,8 @@ def _metadata(value: Any, param: str) -> JsonObject:
         )
         raise RefusedError("object_above_max_properties", message, param)
     for key, label in given.items():
-        text_up_to(64)(key, param)
-        text_up_to(512)(label, f"{param}.{key}")
+        text_up_to(MAX_METADATA_KEY)(key, param)
+        text_up_to(MAX_METADATA_VALUE)(label, f"{param}.{key}")
     return given
 
 
@@ -66,8 +73,9 @@ _FORMAT = by_field(
     },
 )
 _VOICE = either(str, text, object_of({"id": text}, "id"))
-_TOKENS = either(str, one_of("inf"), between(1, 4096, whole=True))
+_TOKENS = either(str, one_of("inf"), between(1, MAX_OUTPUT_TOKENS, whole=True))
 _ANSWERING: dict[str, Check] = {"create_response": flag, "interrupt_response": flag}
+_IDLE = between(IDLE_TIMEOUT_MS[0], IDLE_TIMEOUT_MS[-1], whole=True)
 _DURATION = between(0, 2**31, whole=True)
 _TURN_DETECTION = by_field(
     "type",
@@ -78,7 +86,7 @@ _TURN_DETECTION = by_field(
                 "threshold": between(0, 1),
                 "prefix_padding_ms": _DURATION,
                 "silence_duration_ms": _DURATION,
-                "idle_timeout_ms": nullable(between(5000, 30000, whole=True)),
+                "idle_timeout_ms": nullable(_IDLE),
                 **_ANSWERING,
             }
         ),
@@ -112,7 +120,7 @@ _FUNCTION = object_of(
     {
         "type": text,
         "name": name_up_to(64),
-        "description": text_up_to(1024),
+        "description": text_up_to(MAX_TOOL_DESCRIPTION),
         "parameters": json_object,
     },
     "name",
