@@ -163,6 +163,15 @@ def test_what_was_cut_before_a_word_was_heard_does_not_go_over() -> None:
     assert words(script.session) == []
 
 
+def test_a_cut_before_the_beginning_is_one_at_the_beginning() -> None:
+    script = Script()
+    spoke(script)
+    script.hear(cut(-5000))
+    (item,) = script.session.conversation
+    assert (item.audio_end_ms, item.heard_text) == (0, "")
+    assert words(script.session) == []
+
+
 def test_a_cut_behind_the_last_word_leaves_all_of_them() -> None:
     script = Script()
     spoke(script)

@@ -25,6 +25,7 @@ from talkwire import (
     LocalProtocolError,
     Outcome,
     Plane,
+    Session,
     commands,
 )
 
@@ -54,6 +55,14 @@ def truncations(script: Script) -> list[tuple[str, int]]:
         for f in script.sent()
         if f["type"] == "conversation.item.truncate"
     ]
+
+
+def beside(script: Script, response_id: str, item_id: str) -> None:
+    """A response outside the conversation is being heard."""
+    script.hear(response_created(response_id, out_of_band=True))
+    item = message(item_id, "assistant", status="in_progress")
+    script.hear(output_item("added", response_id, item), audio_delta(response_id, item_id, 1000))
+    script.session.report_playback(item_id, 300, now=0.0)
 
 
 # -- the user speaks, and the sound is ours (websocket)
@@ -132,6 +141,78 @@ def test_what_is_still_audible_after_its_response_ended_is_cut() -> None:
         Interrupted(response_id="resp_1", item_id="item_a", audio_end_ms=700)
     ]
     assert truncations(script) == [("item_a", 700)]
+
+
+def test_every_response_beside_the_conversation_is_interrupted_and_none_is_cut() -> None:
+    """The service has no such item to cut (§3.4); the player stops all the same."""
+    script = Script()
+    for number in (1, 2, 3):
+        beside(script, f"resp_{number}", f"item_{number}")
+        assert script.tell(speech("started", f"item_u{number}")) == [
+            Interrupted(response_id=f"resp_{number}", item_id=f"item_{number}", audio_end_ms=300)
+        ]
+        assert script.session.is_stopped(f"resp_{number}")
+        assert script.session.conversation.get(f"item_{number}") is None
+    assert truncations(script) == []
+    assert not script.session.is_stopped("")
+
+
+def test_a_deleted_item_that_is_still_being_heard_is_interrupted_and_not_cut() -> None:
+    script = speaking(1000, played=400)
+    script.hear(event("conversation.item.deleted", item_id="item_a"))
+    script.session.report_playback("item_a", 500, now=0.0)
+    assert script.tell(speech("started", "item_u")) == [
+        Interrupted(response_id="resp_1", item_id="item_a", audio_end_ms=500)
+    ]
+    assert truncations(script) == []
+    assert script.session.conversation.get("item_a") is None
+
+
+def test_a_deleted_item_cannot_be_cut_once_it_is_over() -> None:
+    script = speaking(1000, played=1000)
+    script.hear(event("conversation.item.deleted", item_id="item_a"))
+    with pytest.raises(LocalProtocolError, match="no audio was received for 'item_a'"):
+        script.session.truncate_audio("item_a", 500, now=0.0)
+    with pytest.raises(LocalProtocolError, match="voice"):  # it was heard all the same
+        script.session.session_update({"audio": {"output": {"voice": "ash"}}}, now=0.0)
+
+
+def test_an_item_that_is_not_kept_here_is_cut_all_the_same() -> None:
+    """`retain` is about our books: the service still has it."""
+    script = Script()
+    script.session = Session(now=0.0, retain=1)
+    script.hear(response_created("resp_1"))
+    speak(script, "resp_1", "item_a", 1000)
+    script.session.report_playback("item_a", 400, now=0.0)
+    script.hear(item_added(message("item_b", "user", "Hm."), "item_a"))
+    script.sent()
+    assert script.tell(speech("started", "item_u")) == [
+        Interrupted(response_id="resp_1", item_id="item_a", audio_end_ms=400)
+    ]
+    assert truncations(script) == [("item_a", 400)]
+    script.hear(
+        event("conversation.item.truncated", item_id="item_a", content_index=0, audio_end_ms=400)
+    )
+    assert script.session.conversation.get("item_a") is None
+
+
+def test_audio_that_names_no_response_is_interrupted_each_time() -> None:
+    script = Script()
+    for number in (1, 2):
+        script.hear(item_added(message(f"item_{number}", "assistant")))
+        script.hear(audio_delta("", f"item_{number}", 1000))
+        script.session.report_playback(f"item_{number}", 300, now=0.0)
+        assert script.tell(speech("started", f"item_u{number}")) == [
+            Interrupted(response_id="", item_id=f"item_{number}", audio_end_ms=300)
+        ]
+    assert truncations(script) == [("item_1", 300), ("item_2", 300)]
+
+
+def test_what_is_cleared_without_a_name_is_no_item_of_anybodys() -> None:
+    script = Script(plane=SIDEBAND)
+    script.hear(item_added(message("item_a", "assistant", "Hello.")))
+    for _ in range(2):
+        assert script.tell(playing("", "cleared")) == [Interrupted(response_id="")]
 
 
 def test_where_speech_does_not_interrupt_nothing_is_cut() -> None:

@@ -28,7 +28,7 @@ from .limits import MAX_METADATA_PAIRS
 from .mcp import McpBook
 from .pending import Pending
 from .plane import Plane
-from .playback import Playback
+from .playback import Part, Playback
 from .settings import Settings
 from .state import PHASES, Gate, Phase, PhaseInput
 from .usage import Allowance, SessionUsage
@@ -257,39 +257,41 @@ class Books:
         if wanted is Respond.AUTO or (wanted is Respond.IF_IDLE and self.gate.is_idle):
             self.want_response(c.ResponseCreate(), self.new_event_id())
 
-    def cut_playing(self) -> tuple[str, int] | None:
-        """Cut what is being heard, where we own the playback: (item_id, heard ms)."""
-        audible = self.playback.audible()
-        if audible is None:
+    def cut_playing(self) -> Part | None:
+        """Cut what is being heard, where we own the playback; gives it."""
+        part = self.playback.audible()
+        if part is None:
             return None
-        item_id, content_index, played_ms = audible
-        self.playback.stop(item_id, content_index)
-        if played_ms:  # a cut at 0 ms is refused (livekit/agents#6157)
+        part.stopped = True
+        # What the service has not cannot be cut; nor can anything at 0 ms (livekit/agents#6157).
+        if part.played_ms and not (part.out_of_band or part.deleted):
             event_id = self.new_event_id()
             command = c.ConversationItemTruncate(
                 event_id=event_id,
-                item_id=item_id,
-                content_index=content_index,
-                audio_end_ms=played_ms,
+                item_id=part.item_id,
+                content_index=part.content_index,
+                audio_end_ms=part.played_ms,
             )
             self.pending.add(event_id, command)
             self.queue(command)
-        return item_id, played_ms
+        return part
 
     def is_stopped(self, response_id: str) -> bool:
         """Whether a response was told to stop: what still comes of it is not to be heard."""
         asked = self.pending.about("response.cancel")
         return response_id in self.interrupted or response_id in asked
 
-    def interrupt(
-        self, response_id: str, events: list[Event], audio_end_ms: int | None = None
-    ) -> None:
+    def interrupt(self, response_id: str, events: list[Event], cut: Part | None = None) -> None:
         """Tell, once for each response, that it is not to be played any more."""
         if response_id in self.interrupted:
             return
-        self.interrupted = (*self.interrupted[1 - STOPPED :], response_id)
-        spoken = self.conversation.last_of(response_id)
-        item_id = spoken.id if spoken is not None else ""
+        if response_id:  # what has no name is not known again
+            self.interrupted = (*self.interrupted[1 - STOPPED :], response_id)
+        if cut is not None:
+            item_id, audio_end_ms = cut.item_id, cut.played_ms
+        else:
+            spoken = self.conversation.last_of(response_id) if response_id else None
+            item_id, audio_end_ms = "" if spoken is None else spoken.id, None
         events.append(
             Interrupted(response_id=response_id, item_id=item_id, audio_end_ms=audio_end_ms)
         )

@@ -19,10 +19,20 @@ class Part:
     played_ms: int | None = None
     stopped: bool = False
     """The rest of it will never be heard."""
+    response_id: str = ""
+    out_of_band: bool = False
+    """Its item is beside the conversation: the service cannot cut it."""
+    deleted: bool = False
+    """The service has forgotten its item, and cannot cut it either."""
 
     @property
     def received_ms(self) -> int:
         return self.received_bytes // self.bytes_per_ms
+
+    @property
+    def is_audible(self) -> bool:
+        """Whether it is being heard: some of it is left, and nobody stopped it."""
+        return self.played_ms is not None and self.played_ms < self.received_ms and not self.stopped
 
 
 REMEMBERED = 32  # spoken parts at least; what is played or cut is among the last of them
@@ -51,12 +61,13 @@ class Playback:
         """The service begins to play a response to the user."""
         self.playing, self._played = response_id, True
 
-    def receive(self, item_id: str, content_index: int, size: int) -> None:
+    def receive(self, item_id: str, content_index: int, size: int) -> Part:
         """More audio of a part came: `size` bytes."""
         part = self._parts.get(item_id)
         if part is None or part.content_index != content_index:
             part = self._part(item_id, content_index)
         part.received_bytes += size
+        return part
 
     def received_ms(self, item_id: str, content_index: int) -> int | None:
         """Audio received for a part in ms, rounded down; None when there was none."""
@@ -73,16 +84,23 @@ class Playback:
         """The rest of a part will never be heard, late audio included."""
         self._part(item_id, content_index).stopped = True
 
-    def audible(self) -> tuple[str, int, int] | None:
-        """The part being heard: (item_id, content_index, heard ms), None when all was heard.
+    def audible(self) -> Part | None:
+        """The part being heard, None when all was heard.
 
         What counts is unplayed audio, not which item came last (openai-agents-python#5190).
         """
-        for part in reversed(self._parts.values()):
-            played = part.played_ms
-            if played is not None and played < part.received_ms and not part.stopped:
-                return part.item_id, part.content_index, played
-        return None
+        return next((part for part in reversed(self._parts.values()) if part.is_audible), None)
+
+    def delete(self, item_id: str) -> None:
+        """The service has forgotten an item; what is being heard of it is kept until it is over."""
+        for key, part in list(self._parts.items()):
+            part.deleted = part.deleted or part.item_id == item_id
+            if part.deleted and not part.is_audible:
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        part = self._parts.pop(key)
+        self._played = self._played or part.received_bytes > 0
 
     def _part(self, item_id: str, content_index: int) -> Part:
         key = _key(item_id, content_index)
@@ -90,7 +108,7 @@ class Playback:
         if part is None:
             part = self._parts[key] = Part(item_id, content_index, self.bytes_per_ms)
             if self.retain is not None and len(self._parts) > max(self.retain, REMEMBERED):
-                del self._parts[next(iter(self._parts))]
+                self._forget(next(iter(self._parts)))
         return part
 
 

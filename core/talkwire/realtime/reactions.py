@@ -220,20 +220,25 @@ def _item_retrieved(books: Books, event: e.ConversationItemRetrieved, events: li
 
 
 def _item_truncated(books: Books, event: e.ConversationItemTruncated, events: list[Event]) -> None:
-    item = books.conversation.item(event.item_id)
-    item.audio_end_ms = event.audio_end_ms
-    item.audio_ms = books.playback.received_ms(event.item_id, event.content_index)
+    item = books.conversation.get(event.item_id)
+    if item is not None:
+        item.audio_end_ms = max(0, event.audio_end_ms)
+        item.audio_ms = books.playback.received_ms(event.item_id, event.content_index)
 
 
 def _item_deleted(books: Books, event: e.ConversationItemDeleted, events: list[Event]) -> None:
     books.conversation.delete(event.item_id)
+    books.playback.delete(event.item_id)
 
 
 # -- audio
 
 
 def _audio(books: Books, event: e.ResponseOutputAudioDelta) -> None:
-    books.playback.receive(event.item_id, event.content_index, len(event.delta))
+    part = books.playback.receive(event.item_id, event.content_index, len(event.delta))
+    if not part.response_id:
+        part.response_id = event.response_id
+        part.out_of_band = books.gate.is_out_of_band(event.response_id)
 
 
 def _committed(books: Books, event: e.InputAudioBufferCommitted, events: list[Event]) -> None:
@@ -256,8 +261,7 @@ def _speech_started(
         books.gate.speech(True)
     cut = books.cut_playing() if books.settings.speech_interrupts else None
     if cut is not None:
-        item_id, played_ms = cut
-        books.interrupt(books.conversation.item(item_id).response_id, events, played_ms)
+        books.interrupt(cut.response_id, events, cut)
 
 
 def _speech_stopped(
