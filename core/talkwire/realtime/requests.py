@@ -19,12 +19,11 @@ from .books import Books, labelled
 from .calls import Respond
 from .commands import JsonObject
 from .kind import VOCABULARIES, AnyCommand
-from .limits import ITEM_ID, MAX_APPEND, MAX_EVENT_ID, MIN_COMMIT_MS, excess
+from .limits import ITEM_ID, MAX_APPEND, MAX_APPEND_BYTES, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
 from .state import CallInput
 from .wire import audio_frame, encode_command
 
-_MOST = MAX_APPEND // 4 * 3
 _APPENDS = (c.InputAudioBufferAppend, t.TranslationInputAudioBufferAppend)
 
 
@@ -112,7 +111,7 @@ def session_update(books: Books, patch: JsonObject) -> str:
 def append(books: Books, audio: bytes) -> None:
     """Append audio to the service's input buffer. Fifty times a second, so it looks ahead."""
     flows = books.audio_flows
-    if not (flows and books.plane.carries_audio) or len(audio) > _MOST:
+    if not (flows and books.plane.carries_audio) or len(audio) > MAX_APPEND_BYTES:
         require_open(books, "send_audio")
         _check_audio(books, audio, "send_audio")
     try:
@@ -129,7 +128,7 @@ def append(books: Books, audio: bytes) -> None:
 def _check_audio(books: Books, audio: bytes, call: str) -> None:
     if not books.plane.carries_audio:
         raise LocalProtocolError(f"{call}: no audio passes on the {books.plane.name} plane")
-    if len(audio) > _MOST:
+    if len(audio) > MAX_APPEND_BYTES:
         raise LocalProtocolError(
             f"{call}: {len(audio)} bytes of audio at once; the limit is {MAX_APPEND} of base64"
         )
