@@ -61,7 +61,7 @@ def _configured(
     books: Books, event: e.SessionCreated | e.SessionUpdated, events: list[Event]
 ) -> None:
     settings, before = books.settings, books.settings.drift
-    settings.confirm(event.session, answers=isinstance(event, e.SessionUpdated))
+    settings.confirm(event.session, books.pending.answered_by(event))
     if settings.drift and settings.drift != before:
         events.append(ConfigurationDrift(paths=tuple(settings.drift)))
     books.playback.bytes_per_ms = settings.output_bytes_per_ms

@@ -159,10 +159,10 @@ class Settings:
 
     # -- the service's side
 
-    def confirm(self, session: Raw, *, answers: bool = False) -> None:
+    def confirm(self, session: Raw, answered: str | None = None) -> None:
         """Keep the service's word as JSON, and of it what is read at every turn.
 
-        `answers`: it is the answer to our oldest update.
+        `answered`: the `event_id` of the update that it answers, if it answers one.
         """
         self._effective = bytes(session)
         audio = read(session, _TOLD, _NOTHING).audio or _Audio()
@@ -172,20 +172,20 @@ class Settings:
         kind = ((audio.output or _Output()).format or _Format()).type
         is_g711 = kind in ("audio/pcmu", "audio/pcma")
         self.output_bytes_per_ms = G711_BYTES_PER_MS if is_g711 else PCM16_BYTES_PER_MS
-        if answers and self._under_way:
-            self._answered(next(iter(self._under_way)), accepted=True)
+        if answered is not None:
+            self._settled(answered, accepted=True)
         if not self._under_way:
             drift = dict(_drift(self.desired, self.effective)) if self.desired else None
             self.drift = drift or None
 
     def refused(self, event_id: str) -> JsonObject | None:
         """The service refused an update: gives the patch that is lost, None for no update."""
+        return self._settled(event_id, accepted=False)
+
+    def _settled(self, event_id: str, *, accepted: bool) -> JsonObject | None:
         if not self._under_way or event_id not in self._under_way:
             return None
-        return self._answered(event_id, accepted=False)
-
-    def _answered(self, event_id: str, *, accepted: bool) -> JsonObject:
-        under_way = dict(self._under_way or {})
+        under_way = dict(self._under_way)
         patch, _ = under_way.pop(event_id)
         if accepted:
             self._accepted = merged(self._accepted, patch)
