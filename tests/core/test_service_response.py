@@ -713,7 +713,7 @@ def test_audio_of_a_negative_length_is_a_mistake() -> None:
     line.speak(response_id, "Hi")
     line.frames()
 
-    with pytest.raises(LocalProtocolError, match="-1 is no number of milliseconds"):
+    with pytest.raises(LocalProtocolError, match="-1 is no whole number from 0"):
         line.service.audio(response_id, b"\0\0", -1, now=0)
 
     assert line.frames() == []

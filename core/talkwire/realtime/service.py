@@ -30,7 +30,7 @@ from .service_checks import RefusedError, text_up_to
 from .service_commands import HANDLERS
 from .service_mcp_moves import McpMoves
 from .service_model_moves import ModelMoves
-from .service_outbox import Attachment, Counter, Outbox
+from .service_outbox import Attachment, CounterByKind, Outbox
 from .service_translation_moves import TranslationMoves
 from .service_user_moves import UserMoves
 from .service_wire import InvalidCommand, command_table, decode_command
@@ -82,13 +82,13 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         Raises LocalProtocolError for settings that `session.update` would refuse.
         """
         check("Service", now, seconds=(expires_in,), json=session)
-        check("Service", now, ms=(expires_at, *optional(context_tokens)))
+        check("Service", now, whole=(expires_at, *optional(context_tokens)))
         check_choice("Service(plane=...)", plane, _PLAYS)
         check_choice("Service(kind=...)", kind, _KINDS)
         limits = rate_limits or {}
         if any(name not in _LIMITS or limit < 1 for name, limit in limits.items()):
             raise LocalProtocolError(f"Service(rate_limits={limits!r}): {_LIMITS}, 1 or more each")
-        outbox = Outbox(ids or Counter(), obfuscate)
+        outbox = Outbox(ids or CounterByKind(), obfuscate)
         try:
             self._books = open_books(
                 kind=Kind(kind),
@@ -169,7 +169,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         `played_ms`: how much of the response now playing was heard (webrtc), as in
         `speech_started`; an `output_audio_buffer.clear` truncates there.
         """
-        check("receive", now, ms=optional(played_ms))
+        check("receive", now, whole=optional(played_ms))
         books = self._books
         if books.closed:
             return []
@@ -214,7 +214,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         self, code: str, message: str, *, close_code: int = 1011, now: float
     ) -> list[EngineRequest]:
         """End the session with an error that is fatal to it: insufficient_quota, ... (§3.9)."""
-        check("end_session", now, words=(code, message), ms=(close_code,))
+        check("end_session", now, words=(code, message), whole=(close_code,))
         return [] if self._books.closed else self._end(code, message, close_code)
 
     def _idle_at(self) -> float | None:

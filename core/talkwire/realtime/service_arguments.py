@@ -11,7 +11,7 @@ from .service_checks import RefusedError, refuse_depth
 from .service_outbox import encoded
 
 MAX = 2**53
-"""Seconds or ms, longer than any session; beyond it a float is not exact any more."""
+"""More than any session lasts or counts; beyond it a float is not exact any more."""
 
 
 def check(
@@ -19,21 +19,21 @@ def check(
     now: object,
     *,
     words: Iterable[object] = (),
-    ms: Iterable[object] = (),
+    whole: Iterable[object] = (),
     seconds: Iterable[object] = (),
     sound: object = b"",
     json: object = None,
 ) -> None:
-    """Look at the time, at texts, at lengths (whole, 0 or more), at audio, at what must be JSON."""
+    """Look at the time, at texts, at whole numbers from 0, at audio, at what must be JSON."""
     for second in (now, *seconds):
         if not _is_number(second):
             raise LocalProtocolError(f"{call}: {_short(second)} is no time in seconds")
     for text in words:
         if not isinstance(text, str):
             raise LocalProtocolError(f"{call}: {_short(text)} is no text")
-    for length in ms:
-        if type(length) is not int or not 0 <= length <= MAX:
-            raise LocalProtocolError(f"{call}: {_short(length)} is no number of milliseconds")
+    for number in whole:
+        if type(number) is not int or not 0 <= number <= MAX:
+            raise LocalProtocolError(f"{call}: {_short(number)} is no whole number from 0")
     if not isinstance(sound, bytes | bytearray | memoryview):
         raise LocalProtocolError(f"{call}: {_short(sound)} is no audio, which is bytes")
     _check_json(call, json)

@@ -68,7 +68,7 @@ class ModelMoves:
         On webrtc only the duration matters: the driver plays. Raises LocalProtocolError when no
         message is open, when it is a written one, or for a negative duration.
         """
-        check("audio", now, ms=(duration_ms,), sound=audio)
+        check("audio", now, whole=(duration_ms,), sound=audio)
         if found := self._open("audio", response_id, now):
             response, message = found
             if not message.modality.speaks:

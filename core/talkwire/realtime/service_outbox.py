@@ -17,8 +17,8 @@ _PADDING = "talkwire-padding"
 _AUDIO = frozenset({"response.output_audio.delta", "session.output_audio.delta"})
 
 
-class Counter:
-    """Ids from a count per kind: `item_1`, `item_2`, `resp_1`, ..."""
+class CounterByKind:
+    """A service's ids, a count for each kind: `item_1`, `item_2`, `resp_1`, ..."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}

@@ -24,7 +24,7 @@ class TranslationMoves:
         self, delta: str, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of what was said, as it was said; told if the client asked for transcription."""
-        check("heard_text", now, words=(delta,), ms=optional(elapsed_ms))
+        check("heard_text", now, words=(delta,), whole=optional(elapsed_ms))
         if self._translates("heard_text") and self._books.transcribes:
             self._books.translation.heard(delta, elapsed_ms)
         return []
@@ -33,7 +33,7 @@ class TranslationMoves:
         self, delta: str, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of the translation, written."""
-        check("translated_text", now, words=(delta,), ms=optional(elapsed_ms))
+        check("translated_text", now, words=(delta,), whole=optional(elapsed_ms))
         if self._translates("translated_text"):
             self._books.translation.said(delta, elapsed_ms)
         return []
@@ -42,7 +42,7 @@ class TranslationMoves:
         self, audio: bytes, *, elapsed_ms: int | None = None, now: float
     ) -> list[EngineRequest]:
         """More of the translation, aloud: PCM16 at 24 kHz, mono. Not sent on webrtc."""
-        check("translated_audio", now, ms=optional(elapsed_ms), sound=audio)
+        check("translated_audio", now, whole=optional(elapsed_ms), sound=audio)
         if self._translates("translated_audio") and not self._books.floor.plays:
             self._books.translation.spoke(audio, elapsed_ms)
         return []

@@ -33,7 +33,7 @@ class UserMoves:
         `played_ms`: how much of the response now playing was heard (webrtc); None when not known.
         Ignored when turn detection is off. Raises LocalProtocolError when the user speaks already.
         """
-        check("speech_started", now, ms=(audio_start_ms, *optional(played_ms)))
+        check("speech_started", now, whole=(audio_start_ms, *optional(played_ms)))
         books, detection = self._books, self._books.detection
         if books.closed or detection is None:
             return []
@@ -50,7 +50,7 @@ class UserMoves:
 
         Ignored when the client cleared the buffer or turned detection off meanwhile.
         """
-        check("speech_stopped", now, ms=(audio_end_ms,))
+        check("speech_stopped", now, whole=(audio_end_ms,))
         speech, detection = self._books.input.speech, self._books.detection
         if speech is None or detection is None:
             return []
@@ -66,7 +66,7 @@ class UserMoves:
 
     def audio_received(self, *, duration_ms: int, now: float) -> list[EngineRequest]:
         """Audio of the user came in beside the wire (webrtc): it counts for a client's commit."""
-        check("audio_received", now, ms=(duration_ms,))
+        check("audio_received", now, whole=(duration_ms,))
         self._books.input.add(duration_ms * TICKS_PER_MS)
         return []
 
