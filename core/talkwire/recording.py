@@ -19,8 +19,8 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from .lines import FORMAT, Header, Line, On, argument, written
-from .realtime.commands import JsonObject
 from .realtime.ids import Counter, IdFactory
+from .realtime.json_values import JsonObject
 from .realtime.session import Session
 from .realtime.wire import encode
 from .relay import Relay

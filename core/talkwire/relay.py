@@ -13,9 +13,9 @@ import msgspec
 from attrs import define, field, frozen
 
 from .errors import LocalProtocolError
-from .realtime.commands import JsonObject
 from .realtime.happenings import Anomaly, Event, InvalidFrame, TimedOut
 from .realtime.ids import IdFactory
+from .realtime.json_values import JsonObject
 from .realtime.session import Session
 from .realtime.state import advance
 from .realtime.wire import encode

@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from .errors import UnreadableError
 from .lines import Header, Line, given, read_header, read_line
-from .realtime.commands import JsonObject
 from .realtime.happenings import Event
+from .realtime.json_values import JsonObject
 from .realtime.session import Session
 from .realtime.wire import encode
 from .recording import inputs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Literal
 
-from talkwire.realtime.commands import JsonObject
+from talkwire import JsonObject
 from talkwire.realtime.engine import EngineRequest, ResponseRequested
 from talkwire.realtime.service import Service
 from talkwire_io.local.engine import Engine

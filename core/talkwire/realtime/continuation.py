@@ -9,8 +9,8 @@ has no words, and what only the service can make (MCP), stays behind.
 from collections.abc import Iterable, Iterator
 
 from . import commands as c
-from .commands import JsonObject
 from .conversation import ConversationItem
+from .json_values import JsonObject
 from .limits import ITEM_ID
 
 MAX_IMAGE = 192 * 1024

@@ -11,8 +11,8 @@ from attrs import define, field
 from msgspec import UNSET, UnsetType
 
 from ..values import new_dict, new_list
-from .commands import JsonObject
 from .items import NULL, ContentPart, Item
+from .json_values import JsonObject
 
 
 @define

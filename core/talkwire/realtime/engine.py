@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from ..values import Value
-from .commands import JsonObject
+from .json_values import JsonObject
 
 
 @frozen(kw_only=True, eq=False, repr=False)

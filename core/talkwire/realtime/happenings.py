@@ -9,8 +9,8 @@ from attrs import frozen
 
 from ..timers import Timer
 from ..values import Value
-from .commands import JsonObject
 from .events import ErrorDetails, ServerEvent
+from .json_values import JsonObject
 from .translation import TranslationEvent
 
 

@@ -11,9 +11,9 @@ import msgspec
 from attrs import define, field
 from msgspec import Raw
 
-from .commands import JsonObject
 from .happenings import Anomaly, McpApprovalRequested
 from .items import NULL, Item, read
+from .json_values import JsonObject
 from .state import APPROVALS, MCP, Approval, ApprovalInput, Mcp, McpInput, advance
 
 REMEMBERED = 64  # calls, approvals and lists of tools, of each; a question that is open stays

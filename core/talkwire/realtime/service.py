@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from ..errors import LocalProtocolError
 from .beta import SWITCHED_OFF
-from .commands import JsonObject
 from .engine import EngineRequest
+from .json_values import JsonObject
 from .kind import VOCABULARIES, Kind
 from .limits import MAX_EVENT_ID, SESSION_SECONDS
 from .service_arguments import check, check_choice, optional

@@ -17,13 +17,13 @@ from .commands import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
-    JsonObject,
     OutputAudioBufferClear,
     ResponseCancel,
     ResponseCreate,
     SessionUpdate,
 )
 from .engine import AudioReceived, ConfigurationChanged, EngineRequest, InputCleared
+from .json_values import JsonObject
 from .limits import MAX_APPEND, MAX_APPEND_BYTES
 from .service_books import Books
 from .service_checks import RefusedError, refuse_depth

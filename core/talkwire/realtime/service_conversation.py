@@ -5,7 +5,7 @@ Items are never changed, only replaced, so what was handed out stays what it was
 
 from attrs import define, field
 
-from .commands import JsonObject
+from .json_values import JsonObject
 from .service_checks import RefusedError
 from .service_outbox import Outbox
 from .state import CALLS, Call, CallInput, advance

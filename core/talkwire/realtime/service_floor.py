@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import define, field
 
-from .commands import JsonObject
 from .engine import EngineRequest, PlaybackCleared, ResponseRequested, ResponseStopped
+from .json_values import JsonObject
 from .service_checks import RefusedError
 from .service_context import Context
 from .service_conversation import Conversation

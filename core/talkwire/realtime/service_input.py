@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from .commands import JsonObject
 from .engine import EngineRequest, TranscriptionRequested
+from .json_values import JsonObject
 from .limits import MIN_COMMIT_MS
 from .service_checks import RefusedError
 from .service_conversation import Conversation

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from .commands import JsonObject
+from .json_values import JsonObject
 
 WINDOW_S = 60.0
 """Limits are per minute."""

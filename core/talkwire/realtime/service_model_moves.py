@@ -6,8 +6,8 @@ A move about a response that is not running any more is ignored.
 from typing import Literal
 
 from ..errors import LocalProtocolError
-from .commands import JsonObject
 from .engine import EngineRequest
+from .json_values import JsonObject
 from .service_arguments import check, check_choice
 from .service_books import Books
 from .service_response import Message, Response

@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from .commands import JsonObject
+from .json_values import JsonObject
 from .service_conversation import Conversation
 from .service_outbox import Outbox
 

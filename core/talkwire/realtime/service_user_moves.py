@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import LocalProtocolError
-from .commands import JsonObject
 from .engine import EngineRequest
+from .json_values import JsonObject
 from .kind import Kind
 from .service_arguments import check, optional
 from .service_books import Books
