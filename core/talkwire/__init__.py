@@ -8,10 +8,13 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 from .errors import LocalProtocolError, ProtocolError, UnreadableError
 from .realtime import commands, events, translation
 from .realtime.beta import Dialect
-from .realtime.calls import Respond
+from .realtime.calls import CallRecord, Calls, Respond
 from .realtime.classify import ErrorClass, classify
-from .realtime.commands import Command, JsonObject
+from .realtime.commands import Command
+from .realtime.continuation import Retold
 from .realtime.conversation import Conversation, ConversationItem
+from .realtime.events import ErrorDetails
+from .realtime.gate import ResponseGate
 from .realtime.happenings import (
     Anomaly,
     CommandSettled,
@@ -32,10 +35,12 @@ from .realtime.happenings import (
 )
 from .realtime.ids import IdFactory, counter
 from .realtime.items import ContentPart, Item, Response, Usage
+from .realtime.json_values import JsonObject
 from .realtime.kind import Kind
 from .realtime.mcp import McpApproval, McpBook, McpItem
 from .realtime.plane import DIRECT, RELAY, SIDEBAND, Plane
 from .realtime.session import Session
+from .realtime.settings import Settings
 from .realtime.state import Approval, Gate, Mcp, Phase
 from .realtime.usage import Allowance, SessionUsage
 from .relay import Hop, PageEvent, PageHello, PageLeft, PageReady, PageText, Relay
@@ -48,6 +53,8 @@ __all__ = [
     "Allowance",
     "Anomaly",
     "Approval",
+    "CallRecord",
+    "Calls",
     "Command",
     "CommandSettled",
     "ConfigurationDrift",
@@ -57,6 +64,7 @@ __all__ = [
     "ConversationItem",
     "Dialect",
     "ErrorClass",
+    "ErrorDetails",
     "Event",
     "FunctionCall",
     "FunctionCallCut",
@@ -86,11 +94,14 @@ __all__ = [
     "Relay",
     "Respond",
     "Response",
+    "ResponseGate",
     "RestartAdvised",
+    "Retold",
     "Session",
     "SessionClosed",
     "SessionExpiring",
     "SessionUsage",
+    "Settings",
     "TimedOut",
     "Timer",
     "UnknownEvent",

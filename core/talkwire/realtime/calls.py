@@ -78,9 +78,11 @@ class Calls:
         return self._records[call_id]
 
     def get(self, call_id: str) -> CallRecord | None:
+        """What is known of a call; None: nothing."""
         return self._records.get(call_id)
 
     def can(self, call_id: str, moved_by: CallInput) -> bool:
+        """Whether a call is known and may move so."""
         record = self._records.get(call_id)
         return record is not None and advance(CALLS, record.state, moved_by) is not None
 
