@@ -847,7 +847,7 @@ def test_a_missing_key_is_told_to_the_page_and_raised(monkeypatch: pytest.Monkey
     run(main())
 
 
-def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_is_opened_with_the_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         backend = Backend(service=None)
         async with backend.serving():

@@ -513,7 +513,7 @@ def test_an_output_that_was_deleted_may_be_given_anew_3_7() -> None:
     line.send("conversation.item.delete", item_id="answer")
     line.frames()
 
-    line.add(**OUTPUT)
+    assert line.add(**OUTPUT)["output"] == OUTPUT["output"]
 
 
 def test_a_call_that_was_deleted_cannot_be_answered_and_can_be_made_anew_3_7() -> None:
@@ -541,4 +541,4 @@ def test_deleting_an_old_answer_leaves_a_call_made_anew_open_3_7() -> None:
     line.send("conversation.item.delete", item_id="answer")
     line.frames()
 
-    line.add(**OUTPUT)
+    assert line.add(**OUTPUT)["output"] == OUTPUT["output"]

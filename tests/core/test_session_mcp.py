@@ -274,7 +274,7 @@ def test_a_request_that_nobody_made_cannot_be_answered() -> None:
     assert script.sent() == []
 
 
-def test_an_answer_that_was_refused_may_be_given_again() -> None:
+def test_an_approval_that_was_refused_may_be_given_again() -> None:
     script = running()
     script.hear(output_item("done", "resp_1", approval_item()))
     answer = script.session.send_mcp_approval("item_q", True, now=0.0)
