@@ -231,6 +231,19 @@ def test_out_of_band_creates_are_told_apart_by_label_else_by_order() -> None:
     ]
 
 
+def test_a_response_that_echoes_our_out_of_band_create_is_beside_the_conversation_3_4() -> None:
+    """A clone leaves `conversation_id` out; the label says as much."""
+    script = Script()
+    beside = create(script, conversation="none")
+    frame = response_created("resp_1", ours=beside)
+    del frame["response"]["conversation_id"]
+    assert settled(script.tell(frame)) == [(beside, DONE)]
+    assert (gate(script), script.session.gate.active) == (Gate.IDLE, None)
+    assert script.session.gate.is_out_of_band("resp_1")
+    script.hear(response_done("resp_1"))
+    assert not script.session.gate.is_out_of_band("resp_1")
+
+
 def test_an_out_of_band_create_that_fails_leaves_the_gate_as_it_is() -> None:
     script = Script()
     script.begin("resp_1")
@@ -612,6 +625,47 @@ def test_a_response_that_nobody_of_ours_asked_for_is_not_stopped_with_them_3_5()
     script.sent()
     assert script.tell(response_created("resp_1")) == []
     assert cancels(script) == []
+
+
+def commit_while_on_its_way(script: Script) -> str:
+    """A turn of the user's ends while our create is on its way: both are to be answered."""
+    ours = create(script)
+    script.sent()
+    script.hear(speech("started", "item_u"), speech("stopped", "item_u"))
+    return ours
+
+
+def give_up(script: Script) -> None:
+    script.session.handle_timeout(now=3.0)
+
+
+def clear(script: Script) -> None:
+    script.session.handle_timeout(now=3.0)
+    script.hear(event("input_audio_buffer.cleared"), now=3.0)
+
+
+@pytest.mark.parametrize("forgets", [give_up, clear])
+def test_after_a_turn_that_nobody_answered_a_response_may_be_ours_without_saying_so(
+    forgets: Any,
+) -> None:
+    """A clone that does not echo metadata; what the service owed once, it owes no more."""
+    script = Script()
+    script.hear(speech("started", "item_u"), speech("stopped", "item_u"))
+    assert gate(script) is Gate.SERVER_EXPECTED
+    forgets(script)
+    ours = script.session.send(commands.ResponseCreate(), now=4.0)
+    assert script.sent_types() == ["response.create"]
+    script.hear(response_created("resp_1"), now=5.0)
+    assert settled(script.tell(response_done("resp_1"), now=6.0)) == [(ours, DONE)]
+    assert gate(script) is Gate.IDLE
+
+
+def test_a_turn_that_came_to_nothing_is_owed_no_answer() -> None:
+    script = Script()
+    ours = commit_while_on_its_way(script)
+    script.hear(event("input_audio_buffer.cleared"))
+    script.hear(response_created("resp_1"))
+    assert settled(script.tell(response_done("resp_1"))) == [(ours, DONE)]
 
 
 def test_a_create_cancelled_on_its_way_is_not_sent_again_when_it_was_refused() -> None:

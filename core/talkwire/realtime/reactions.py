@@ -122,9 +122,10 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         events.append(Anomaly(type=event.type, reason=f"{response.id} has ended already"))
         return
     ours = response.labels.get(CLIENT_EVENT_ID)
-    if response.out_of_band:
+    beside = _out_of_band_creates(books)
+    if response.out_of_band or ours in beside:  # clones leave `conversation_id` out
         gate.created_out_of_band(response.id)
-        books.settle(_out_of_band_create(books, ours), events)
+        books.settle([ours] if ours in beside else beside[:1] if ours is None else [], events)
         return
     if gate.active is not None:
         reason = f"{response.id} began before {gate.active} ended"
@@ -134,10 +135,9 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         books.interrupt(response.id, events)  # it was stopped before it began (§3.5)
 
 
-def _out_of_band_create(books: Books, ours: str | None) -> list[str]:
+def _out_of_band_creates(books: Books) -> list[str]:
     creates = ((i, books.pending.get(i)) for i in books.pending.of("response.create"))
-    waiting = [i for i, sent in creates if sent is not None and sent.out_of_band]
-    return [ours] if ours in waiting else waiting[:1] if ours is None else []
+    return [i for i, sent in creates if sent is not None and sent.out_of_band]
 
 
 def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> None:
