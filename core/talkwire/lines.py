@@ -10,13 +10,16 @@ from attrs import fields
 from msgspec import UNSET, Raw, UnsetType
 
 from .errors import UnreadableError
-from .realtime import commands
+from .realtime import commands, translation
+from .realtime.calls import Respond
+from .realtime.happenings import Anomaly, InvalidFrame, UnknownEvent
 from .realtime.json_values import MAX_DEPTH, JsonObject, is_list, is_object
 from .values import Value
 
 FORMAT = 1
 UNWRITABLE = "talkwire.unwritable"
 """Marks what JSON has no word for: the call fails on it, and shall fail again."""
+_ODD = {cls.__name__: cls for cls in (Anomaly, InvalidFrame, UnknownEvent)}
 _SCALARS = (bool, int, float, str, type(None))
 
 On = Literal["session"] | UnsetType
@@ -90,9 +93,13 @@ def argument(value: object) -> object:
         return float(value)  # a Moment, as `next_timeout` gives it
     if isinstance(value, bytes | bytearray | memoryview):
         return {"bytes": bytes(cast(bytes, value))}
-    name = type(value).__name__
-    if _command(name) is type(value):
-        cls: Any = type(value)
+    cls: Any = type(value)
+    name = cls.__name__
+    if isinstance(value, Respond):
+        return {name: value.value}
+    if cls in _ODD.values():
+        return {name: {each.name: argument(getattr(value, each.name)) for each in fields(cls)}}
+    if _command(name) == cls:
         rows = ((each.name, getattr(value, each.name)) for each in fields(cls))
         return {name: {name: is_ for name, is_ in rows if is_ is not UNSET}}
     return {"json": dict(value) if _is_mapping(value) else value}
@@ -110,6 +117,10 @@ def given(written: Any) -> Any:
         return value
     if kind == "bytes":
         return msgspec.convert(value, bytes)
+    if kind == Respond.__name__:
+        return Respond(value)
+    if kind in _ODD:
+        return _ODD[kind](**{name: given(each) for name, each in dict(value).items()})
     command = _command(kind)
     if command is None:
         raise ValueError(f"no argument is a {kind!r}")
@@ -120,7 +131,7 @@ def given(written: Any) -> Any:
 
 
 def _command(name: str) -> type[Value] | None:
-    found = getattr(commands, name, None)
+    found = getattr(commands, name, None) or getattr(translation, name, None)
     return found if isinstance(found, type) and issubclass(found, Value) else None
 
 

@@ -59,7 +59,7 @@ def _made(log: "_Log", ids: IdFactory, kind: str) -> str:
     return made
 
 
-_TELL = {"continuation", "count", "next_frame", "next_timeout", "session_init_data", "snapshot"}
+_TELL = {"continuation", "next_frame", "next_timeout", "session_init_data", "snapshot"}
 
 
 def _inputs(cls: type[Session | Relay]) -> frozenset[str]:

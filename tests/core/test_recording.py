@@ -24,17 +24,23 @@ from support.frames import (
 from talkwire import (
     DIRECT,
     RELAY,
+    Anomaly,
     FunctionCall,
+    InvalidFrame,
     JsonObject,
+    Kind,
     LocalProtocolError,
     Phase,
     Relay,
+    Respond,
     Session,
     SessionExpiring,
     Timer,
+    UnknownEvent,
     UnreadableError,
     commands,
     counter,
+    translation,
 )
 from talkwire.recording import record
 from talkwire.replay import Difference, Replay, replay
@@ -160,7 +166,7 @@ def test_it_passes_for_what_it_records() -> None:
 
 def test_every_call_is_an_input_but_those_that_only_tell() -> None:
     out = {"next_frame", "session_init_data"}
-    tell = {"continuation", "count", "needs", "next_timeout", "resume", "snapshot"}
+    tell = {"continuation", "needs", "next_timeout", "resume", "snapshot"}
     calls = {name for name in dir(Session) if callable(getattr(Session, name)) and name[0] != "_"}
     assert inputs_of(Session) == calls - out - tell
     assert {"receive", "receive_close", "handle_timeout", "send", "cancel"} <= inputs_of(Session)
@@ -213,6 +219,49 @@ def test_bytes_that_are_no_text_and_half_characters_go_in_again() -> None:
     assert (played.difference, played.frames) == (None, 2)
     assert played.session.counts == session.counts
     assert [step.events for step in played.steps[: len(frames)]] == heard
+
+
+@pytest.mark.parametrize("respond", [*Respond, True, False])
+def test_whether_the_model_shall_speak_of_a_result_is_played_again(respond: Respond | bool) -> None:
+    session, lines = recorded()
+    session.receive(text_of(session_created()), now=1.5)
+    session.receive(text_of(response_created("resp_1")), now=2.0)
+    for frame in completed("resp_1", "call_1"):
+        session.receive(text_of(frame), now=2.0)
+    session.receive(text_of(response_done("resp_1")), now=2.0)
+    session.send_function_result("call_1", "Fog.", respond=respond, now=3.0)
+    frames = drain(session)
+    played = replay(lines)
+    assert (played.difference, played.frames) == (None, len(frames))
+    assert [step.refusal for step in played.steps if step.refusal] == []
+    assert played.session.snapshot(now=4.0) == session.snapshot(now=4.0)
+
+
+def test_a_translation_plays_again_to_its_end() -> None:
+    session, lines = recorded(kind=Kind.TRANSLATION)
+    session.receive(text_of(session_created()), now=1.5)
+    session.send(translation.TranslationInputAudioBufferAppend(audio=b"\0\1"), now=2.0)
+    session.send(translation.TranslationSessionClose(), now=3.0)
+    frames = drain(session)
+    assert len(frames) == 2
+    played = replay(lines)
+    assert (played.difference, played.frames) == (None, 2)
+    assert [step.refusal for step in played.steps if step.refusal] == []
+
+
+def test_what_you_count_yourself_is_counted_again() -> None:
+    session, lines = recorded()
+    odd: list[InvalidFrame | UnknownEvent | Anomaly] = [
+        InvalidFrame(reason="too long", frame="{"),
+        InvalidFrame(reason="no text", frame=b"\xff"),
+        UnknownEvent(type="news", frame="{}"),
+        Anomaly(type="frame", reason="too early"),
+    ]
+    for each in odd:
+        session.count(each)
+    played = replay(lines)
+    assert played.session.counts == session.counts
+    assert [event for step in played.steps for event in step.events] == odd
 
 
 def test_the_time_that_a_session_asked_for_goes_in_again() -> None:
@@ -461,6 +510,9 @@ def test_what_is_no_recording_is_said_to_be_none(text: str, words: str) -> None:
         '{"call":"send","args":[{"SessionUpdate":{"sesion":{}}}]}\n',
         '{"call":"send","args":[{"SessionUpdate":5}]}\n',
         '{"call":"send_audio","args":[{"bytes":"%"}]}\n',
+        '{"call":"send_function_result","args":["c","1"],"options":{"respond":{"Respond":5}}}\n',
+        '{"call":"count","args":[{"Anomaly":{"types":"frame"}}]}\n',
+        '{"call":"count","args":[{"Anomaly":5}]}\n',
         '{"call":"send","args":[{"json":1,"bytes":""}]}\n',
         '{"call":"send","args":' + "[" * 50_000 + "\n",
     ],
