@@ -89,7 +89,7 @@ def inputs_of(cls: type[Any]) -> set[str]:
     every = {name for name in dir(cls) if not name.startswith("_")}
     for name in every:
         lines: list[str] = []
-        session = Session(plane=DIRECT, now=1.0)
+        session = Session(plane=RELAY, now=1.0)
         if cls is Session:
             door = getattr(record(session, lines.append, now=1.0), name)
         else:

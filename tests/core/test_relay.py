@@ -27,7 +27,9 @@ from support.frames import (
     text_of,
 )
 from talkwire import (
+    DIRECT,
     RELAY,
+    SIDEBAND,
     Anomaly,
     Event,
     FunctionCall,
@@ -41,6 +43,7 @@ from talkwire import (
     PageReady,
     PageText,
     Phase,
+    Plane,
     Relay,
     Session,
     SessionClosed,
@@ -92,6 +95,22 @@ def anomalies(events: Sequence[object]) -> list[Anomaly]:
 
 def calls(events: Sequence[object]) -> list[FunctionCall]:
     return [e for e in events if isinstance(e, FunctionCall)]
+
+
+# -- the session behind it
+
+
+@pytest.mark.parametrize("plane", [DIRECT, SIDEBAND], ids=lambda plane: plane.name)
+def test_a_session_that_trusts_what_it_hears_is_not_put_behind_a_page_s3(plane: Plane) -> None:
+    with pytest.raises(LocalProtocolError, match=f"on the {plane.name} plane"):
+        Relay(Session(plane=plane, now=0.0), now=0.0)
+    with pytest.raises(LocalProtocolError, match="direct"):
+        Relay(Session(now=0.0), now=0.0)
+
+
+def test_a_plane_of_your_own_will_do_if_it_trusts_nobody_s3() -> None:
+    plane = Plane(name="own", carries_audio=False, trusted=False, delays={})
+    assert Relay(Session(plane=plane, now=0.0), now=0.0).hop is Hop.WAITING
 
 
 # -- the handshake
