@@ -385,6 +385,15 @@ def test_the_end_of_beta_is_fatal_and_said_to_be_that_2_3() -> None:
     assert script.session.phase is Phase.ENDING
 
 
+@pytest.mark.parametrize("spaced", [False, True], ids=["tight", "spaced"])
+def test_the_end_of_beta_is_explained_once_however_it_is_written_2_3(spaced: bool) -> None:
+    frame = error("beta_api_shape_disabled", "No longer supported.")
+    text = json.dumps(frame, separators=None if spaced else (",", ":"))
+    told, *_ = Session(now=0.0).receive(text, now=0.0)
+    assert isinstance(told, events.ErrorEvent)
+    assert (told.error.message or "").count("beta dialect was spoken") == 1
+
+
 def test_a_page_is_asked_for_the_old_names_too_2_4() -> None:
     needed = Session.needs()
     assert {old for old, new in EVENTS.items() if new in needed} <= needed

@@ -68,10 +68,10 @@ def _looked_at(decode: Callable[[str], Any], is_old: Callable[[Any], bool]) -> C
 
 
 as_object = msgspec.json.Decoder(dict[str, Any]).decode
-_EVENTS = _table(ServerEvent)
-EVENT_TYPES = frozenset(_EVENTS)
-_EVENTS.update(_table(TranslationEvent))
-_EVENTS.update({kind: _watched(_EVENTS[kind], marks) for kind, marks in MARKS.items()})
+_IN_GA = _table(ServerEvent)
+EVENT_TYPES = frozenset(_IN_GA)
+_IN_GA.update(_table(TranslationEvent))
+_EVENTS = {**_IN_GA, **{kind: _watched(_IN_GA[kind], marks) for kind, marks in MARKS.items()}}
 for _kind, _is_old in LOOKED_AT.items():
     _EVENTS[_kind] = _looked_at(_EVENTS[_kind], _is_old)
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
@@ -135,8 +135,8 @@ def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | Unkno
         text = plain_text(frame)
         kind = _peek(text).type
         kind = OLD_EVENTS.get(kind, kind)
-        decode = _EVENTS.get(kind)
-        return UnknownEvent(type=kind, frame=text) if decode is None else _mend(kind, _in_ga(text))
+        known = kind in _IN_GA
+        return _mend(kind, _in_ga(text)) if known else UnknownEvent(type=kind, frame=text)
     except RecursionError as error:
         if _END.match(frame if isinstance(frame, str) else frame.decode()):
             return ResponseDone()  # too deep to look inside, and an end all the same (§3.4)
@@ -146,11 +146,11 @@ def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | Unkno
 
 
 def _mend(kind: str, text: str) -> WireEvent:
-    """Read a frame of a known type as far as it can be helped.
+    """Read a frame of a known type, in GA by now, as far as it can be helped.
 
     The end of a response is read however malformed, because the gate waits for it (§3.4).
     """
-    decode: Callable[[str], WireEvent] = _EVENTS[kind]
+    decode: Callable[[str], WireEvent] = _IN_GA[kind]
     try:
         return decode(text)
     except msgspec.ValidationError:
