@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, get_args
 
 import pytest
 from openai.types import realtime as theirs
 
 from support.frames import Script, error, event, item_added, item_done, settings, settled, text_of
-from support.samples import CLIENT_FRAMES
+from support.samples import CLIENT_FRAMES, SERVER_FRAMES
 from talkwire import (
+    Anomaly,
     Dialect,
     Event,
     Gate,
@@ -342,11 +344,59 @@ def test_a_close_that_is_refused_leaves_the_session_as_it_was_3_9() -> None:
 
 
 def test_a_service_that_ends_by_itself_is_told_and_believed_1_2() -> None:
-    for kind in Kind:
-        line = Line(kind, fresh=True)
-        (heard,) = line.hear(event("session.closed"))
-        assert isinstance(heard, t.TranslationSessionClosed)
-        assert line.session.phase is Phase.ENDING
+    line = Line(Kind.TRANSLATION, fresh=True)
+    (heard,) = line.hear(event("session.closed"))
+    assert isinstance(heard, t.TranslationSessionClosed)
+    assert line.session.phase is Phase.ENDING
+
+
+def test_each_kind_has_the_events_that_the_sheet_gives_it_1_2() -> None:
+    has = {kind: {wire_type(each) for each in VOCABULARIES[kind].events} for kind in VOCABULARIES}
+    assert has[Kind.REALTIME] == set(SERVER_FRAMES)
+    assert has[Kind.TRANSCRIPTION] == {
+        name for name in SERVER_FRAMES if not name.startswith("response.")
+    }
+    assert has[Kind.TRANSLATION] == {
+        "error",
+        "session.created",
+        "session.updated",
+        "session.closed",
+        "session.input_transcript.delta",
+        "session.output_transcript.delta",
+        "session.output_audio.delta",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Kind.REALTIME, "session.closed"),
+        (Kind.TRANSCRIPTION, "response.created"),
+        (Kind.TRANSCRIPTION, "response.function_call_arguments.done"),
+        (Kind.TRANSCRIPTION, "response.done"),
+        (Kind.TRANSLATION, "response.function_call_arguments.done"),
+        (Kind.TRANSLATION, "conversation.item.added"),
+        (Kind.TRANSLATION, "input_audio_buffer.speech_started"),
+    ],
+    ids=str,
+)
+def test_an_event_of_another_kind_is_told_as_odd_and_changes_nothing_1_2(
+    kind: Kind, name: str
+) -> None:
+    line = Line(kind)
+    before = known(line.session.snapshot(now=0.0))
+    told, odd = line.hear(SERVER_FRAMES.get(name, event(name)))
+    assert wire_type(type(told)) == name
+    assert odd == Anomaly(type=name, reason=f"a {kind.value} session has no such event")
+    assert line.session.counts == {"Anomaly": 1}
+    assert known(line.session.snapshot(now=0.0)) == before
+
+
+def known(snapshot: str) -> Any:
+    """A snapshot without what is counted."""
+    books = json.loads(snapshot)
+    books["books"].pop("counts", None)
+    return books
 
 
 @pytest.mark.parametrize("dialect", Dialect, ids=lambda dialect: dialect.value)
@@ -374,8 +424,9 @@ def test_an_answer_that_should_not_be_there_is_heard_and_waits_for_nothing_3_4(
 ) -> None:
     line = Line(kind)
     line.hear(event("response.created", response={"id": "resp_1"}))
-    (done,) = line.hear(event("response.done", response={"id": "resp_1"}))
+    done, odd = line.hear(event("response.done", response={"id": "resp_1"}))
     assert isinstance(done, events.ResponseDone)
+    assert isinstance(odd, Anomaly)
     assert line.session.gate.state is Gate.IDLE
 
 

@@ -1,4 +1,4 @@
-"""The kinds of session, and what can be said in each (§1.2, §1.3). One literal table."""
+"""The kinds of session, and what is said in each by either side (§1.2, §1.3). One table."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -7,6 +7,7 @@ from attrs import frozen
 
 from ..values import Named
 from . import commands as c
+from . import events as e
 from . import translation as t
 
 
@@ -26,9 +27,10 @@ AnyCommand = c.Command | t.TranslationCommand
 
 @frozen(kw_only=True)
 class Vocabulary:
-    """What a client can say in sessions of one kind."""
+    """What a client can say in sessions of one kind, and what the service can."""
 
     commands: frozenset[type[AnyCommand]]
+    events: frozenset[type[e.ServerEvent | t.TranslationEvent]]
     append: str
     """The type of the command that carries audio."""
     update_type: str | None
@@ -43,6 +45,7 @@ class Vocabulary:
 VOCABULARIES: Mapping[Kind, Vocabulary] = {
     Kind.REALTIME: Vocabulary(
         commands=frozenset(get_args(c.Command)),
+        events=frozenset(get_args(e.ServerEvent)),
         append="input_audio_buffer.append",
         update_type="realtime",
     ),
@@ -55,11 +58,17 @@ VOCABULARIES: Mapping[Kind, Vocabulary] = {
                 c.InputAudioBufferClear,
             }
         ),
+        events=frozenset(
+            each for each in get_args(e.ServerEvent) if not each.__name__.startswith("Response")
+        ),
         append="input_audio_buffer.append",
         update_type="transcription",
     ),
     Kind.TRANSLATION: Vocabulary(
         commands=frozenset({c.SessionUpdate, *get_args(t.TranslationCommand)}),
+        events=frozenset(
+            {e.ErrorEvent, e.SessionCreated, e.SessionUpdated, *get_args(t.TranslationEvent)}
+        ),
         append="session.input_audio_buffer.append",
         update_type=None,  # it is set with the model, when the session is opened
     ),

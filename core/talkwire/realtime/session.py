@@ -160,9 +160,12 @@ class Session:
     ) -> Sequence[Event]:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
+        kind, steady = type(event), books.phase in STEADY
+        if kind not in books.vocabulary.events:
+            reason = f"a {books.kind.value} session has no such event"
+            return [event, *books.count(Anomaly(type=event.type, reason=reason))]
         if books.heard_before(event.event_id, frame):
             return books.count(Anomaly(type=event.type, reason="it was heard before"))
-        kind, steady = type(event), books.phase in STEADY
         moves = not steady or kind in MOVES
         if moves and not move_phase(books, event):
             reason = f"the session is {books.phase.value}"
