@@ -111,6 +111,13 @@ def each_event() -> Iterator[Cell]:
         )
 
 
+# How the active response ends where ours was beaten to it; in CANCEL_SENT ours was stopped as well.
+BEATEN = {
+    "active, beaten": GateInput.DONE_BEFORE_OURS,
+    "cancel_sent, beaten": GateInput.DONE_BEFORE_STOPPED,
+}
+
+
 def about_responses(scene: Scene) -> Iterator[Cell]:
     """The responses that are known here: the one running, and the one with the call."""
     ours = scene.create_id
@@ -119,8 +126,7 @@ def about_responses(scene: Scene) -> Iterator[Cell]:
     if ours is not None:
         yield hear("ours created", response_created("resp_9", ours=ours), gate=GateInput.CREATED)
     if running is not None:
-        beaten = scene.at.gate.endswith("beaten")
-        done = GateInput.DONE_BEFORE_OURS if beaten else GateInput.DONE
+        done = BEATEN.get(scene.at.gate, GateInput.DONE)
         of_call = scene.call_running and scene.call_response == running
         ended = CallInput.RESPONSE_DONE if of_call else None
         for status in ("completed", "cancelled", "failed"):
@@ -174,11 +180,10 @@ def about_the_call(scene: Scene) -> Iterator[Cell]:
         call=whole if trusted or open_here else None,
     )
     if scene.call_running and response_id == scene.session.gate.active:
-        beaten = scene.at.gate.endswith("beaten")
         yield hear(
             "done with the call",
             response_done(response_id, output=[done]),
-            gate=GateInput.DONE_BEFORE_OURS if beaten else GateInput.DONE,
+            gate=BEATEN.get(scene.at.gate, GateInput.DONE),
             call=whole,
         )
 

@@ -327,3 +327,31 @@ def test_what_was_stopped_can_still_be_cut_and_late_audio_does_not_make_it_audib
     assert sent(pair, "conversation.item.truncate") == []
     pair.call("truncate_audio", item_id, 5000)
     assert sent(pair, "conversation.item.truncate")[0]["audio_end_ms"] == 400
+
+
+def test_stopping_one_response_by_its_id_stops_no_other_request_3_5() -> None:
+    pair = Pair()
+    pair.run()
+    pair.call("send_text", "Hi.")
+    turn(pair)
+    pair.deliver_to_session(len(pair.to_session))  # the service was quicker, ours is on its way
+    pair.send(commands.ResponseCancel(response_id="resp_1"))
+    pair.run()
+    assert [cancel["response_id"] for cancel in sent(pair, "response.cancel")] == ["resp_1"]
+    assert pair.service.active_response == "resp_2"
+
+
+def test_what_the_user_says_after_a_stop_is_answered_and_not_stopped_3_5() -> None:
+    pair = Pair()
+    pair.run()
+    pair.call("send_text", "Hi.")
+    turn(pair)
+    pair.deliver_to_session(len(pair.to_session))
+    pair.call("cancel")
+    pair.engine("response_done", "resp_1")
+    turn(pair)
+    pair.deliver_to_session(len(pair.to_session))
+    assert pair.session.gate.active == "resp_2"
+    pair.run()
+    assert [cancel["response_id"] for cancel in sent(pair, "response.cancel")] == ["resp_1"]
+    assert pair.service.active_response == "resp_2"

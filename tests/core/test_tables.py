@@ -77,6 +77,7 @@ GATES_AS_WRITTEN: Golden = {
     },
     "create_sent": {
         "response.created": "active",
+        "response.created of the service's own, our create still on its way": "active",
         "response.done of one that we did not see begin": "idle",
         "the user's turn ended and the service answers it by itself": "create_sent",
         "our create met an active response": "active",
@@ -87,6 +88,7 @@ GATES_AS_WRITTEN: Golden = {
     },
     "cancel_pending": {
         "response.created": "cancel_sent",
+        "response.created of the service's own, our create still on its way": "active",
         "response.done of one that we did not see begin": "idle",
         "the user's turn ended and the service answers it by itself": "cancel_pending",
         "our create met an active response": "active",
@@ -98,6 +100,7 @@ GATES_AS_WRITTEN: Golden = {
         "response.created": "active",
         "response.done of the active response": "idle",
         "response.done of the service's own, our create still on its way": "create_sent",
+        "the same, and our create was told to stop": "cancel_pending",
         "the user's turn ended and the service answers it by itself": "active",
         "our create met an active response": "active",
         "our create failed otherwise": "active",
@@ -107,7 +110,8 @@ GATES_AS_WRITTEN: Golden = {
     "cancel_sent": {
         "response.created": "active",
         "response.done of the active response": "idle",
-        "response.done of the service's own, our create still on its way": "cancel_pending",
+        "response.done of the service's own, our create still on its way": "create_sent",
+        "the same, and our create was told to stop": "cancel_pending",
         "the user's turn ended and the service answers it by itself": "cancel_sent",
         "our create met an active response": "cancel_sent",
         "our create failed otherwise": "cancel_sent",

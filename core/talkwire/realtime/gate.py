@@ -122,15 +122,16 @@ class ResponseGate:
         self._on_its_way, self.waiting = self.waiting, None
         return self._on_its_way
 
-    def cancel(self) -> str | None:
+    def cancel(self, *, ours: bool = True) -> str | None:
         """Stop the active response: its id when a cancel shall leave now.
 
-        A create that is only waiting is not touched; one on its way is cancelled once it has
+        `ours` False stops only that one, not a create of ours that is on its way beside it. A
+        create that is only waiting is not touched; one on its way is cancelled once it has
         an id, because until then the service would not know what to cancel (§3.5).
         """
         if not self._move(GateInput.CANCEL):
             return None
-        if self._on_its_way is not None:
+        if self._on_its_way is not None and ours:
             self._on_its_way.cancelled = True
         return self.active
 
@@ -144,20 +145,23 @@ class ResponseGate:
         on_its_way, waiting = self._on_its_way, self.waiting
         if self.active is not None:
             self._forget(self.active)
-        self._move(GateInput.CREATED)
+        answers_turn, self._turn = self._turn, False
+        by_service = answers_turn or ours is not None or self._echoes
+        other = on_its_way is not None and ours not in on_its_way.event_ids and by_service
+        if not (other and self._move(GateInput.CREATED_OTHER)):
+            self._move(GateInput.CREATED)
         self.active = response_id
         if ours in self._given_up:
             self._move(GateInput.CANCEL)
         if self.state is Gate.CANCEL_SENT:
             self.cancel_due = response_id
         settled: list[str] = []
-        answers_turn, self._turn = self._turn, False
         if on_its_way is not None and ours in on_its_way.event_ids:
             settled, self._on_its_way, self._echoes = on_its_way.event_ids, None, True
         if ours is None:
             self.user_speaks = False
         if self._on_its_way is not None:
-            self._beaten(self._on_its_way, response_id, answers_turn or ours is not None)
+            self._beaten(self._on_its_way, response_id, by_service)
         if waiting is not None and ours is None and waiting.covered_by_service():
             settled, self.waiting = settled + waiting.event_ids, None
         return settled
@@ -189,7 +193,8 @@ class ResponseGate:
         if response_id in self._ended:
             return []
         if self._on_its_way is not None and self._on_its_way.beaten_by == response_id:
-            self._move(GateInput.DONE_BEFORE_OURS)
+            stopped = self._on_its_way.cancelled
+            self._move(GateInput.DONE_BEFORE_STOPPED if stopped else GateInput.DONE_BEFORE_OURS)
             self._forget(response_id)
             return []
         unseen = self._on_its_way is not None and self.active is None

@@ -17,11 +17,11 @@ from . import commands as c
 from . import translation as t
 from .books import Books, labelled
 from .calls import Respond
-from .commands import JsonObject
+from .json_values import JsonObject
 from .kind import VOCABULARIES, AnyCommand
 from .limits import ITEM_ID, MAX_APPEND, MAX_APPEND_BYTES, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
-from .state import CallInput
+from .state import CallInput, Gate
 from .wire import audio_frame, encode_command
 
 _APPENDS = (c.InputAudioBufferAppend, t.TranslationInputAudioBufferAppend)
@@ -32,7 +32,7 @@ def send(books: Books, command: AnyCommand) -> str:
     name = type(command).__name__
     _require_known(books, name, type(command))
     if isinstance(command, _APPENDS):
-        _check_audio(books, command.audio, name)
+        command = evolve(command, audio=_check_audio(books, command.audio, name))
         _check_event_id(command, name)
         books.leave_audio(_encoded(books, command), len(command.audio))
         return ""
@@ -54,7 +54,8 @@ def send_text(books: Books, text: str, role: str, respond: bool) -> str:
         "role": role,
         "content": [{"type": kind, "text": text}],
     }
-    event_id, create_id = books.new_event_id(), books.new_event_id()
+    event_id = books.new_event_id()
+    create_id = books.new_event_id(but=event_id)
     _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id)
     if respond:
         books.want_response(c.ResponseCreate(), create_id)
@@ -111,13 +112,11 @@ def session_update(books: Books, patch: JsonObject) -> str:
 def append(books: Books, audio: bytes) -> None:
     """Append audio to the service's input buffer. Fifty times a second, so it looks ahead."""
     flows = books.audio_flows
-    if not (flows and books.plane.carries_audio) or len(audio) > MAX_APPEND_BYTES:
+    plain = flows and books.plane.carries_audio and type(audio) is bytes
+    if not plain or len(audio) > MAX_APPEND_BYTES:
         require_open(books, "send_audio")
-        _check_audio(books, audio, "send_audio")
-    try:
-        frame = audio_frame(VOCABULARIES[books.kind].append, audio)
-    except TypeError as error:
-        raise LocalProtocolError(f"send_audio takes audio as bytes: {error}") from error
+        audio = _check_audio(books, audio, "send_audio")
+    frame = audio_frame(VOCABULARIES[books.kind].append, audio)
     if flows:
         books.appended_bytes += len(audio)
         books.frames.append(frame)
@@ -125,18 +124,28 @@ def append(books: Books, audio: bytes) -> None:
         books.leave_audio(frame, len(audio))
 
 
-def _check_audio(books: Books, audio: bytes, call: str) -> None:
+def _check_audio(books: Books, audio: object, call: str) -> bytes:
+    """Audio as bytes, whatever holds it: how many there are is then its length."""
     if not books.plane.carries_audio:
         raise LocalProtocolError(f"{call}: no audio passes on the {books.plane.name} plane")
+    if isinstance(audio, memoryview):
+        audio = audio.tobytes()
+    if not isinstance(audio, bytes | bytearray):
+        raise LocalProtocolError(f"{call} takes audio as bytes, not {type(audio).__name__}")
     if len(audio) > MAX_APPEND_BYTES:
         raise LocalProtocolError(
             f"{call}: {len(audio)} bytes of audio at once; the limit is {MAX_APPEND} of base64"
         )
+    return bytes(audio)
 
 
 def report_playback(books: Books, item_id: str, content_index: int, played_ms: int) -> None:
     """Take down how much of a spoken item was heard."""
     require_open(books, "report_playback")
+    if type(played_ms) is not int or type(content_index) is not int:
+        raise LocalProtocolError("report_playback: played_ms and content_index are whole numbers")
+    if not isinstance(item_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LocalProtocolError(f"report_playback: item id {item_id!r:.40} is not text")
     try:
         item_id.encode()
     except UnicodeEncodeError as error:
@@ -147,8 +156,10 @@ def report_playback(books: Books, item_id: str, content_index: int, played_ms: i
 def cancel(books: Books) -> str | None:
     """Stop what is running, or on its way, and what is being played of it."""
     _require_known(books, "cancel", c.ResponseCancel)
-    response_id = books.gate.cancel()
+    gate = books.gate
+    response_id = gate.active if gate.state is Gate.ACTIVE else None
     event_id = None if response_id is None else books.cancel(response_id)
+    gate.cancel()
     if books.playback.playing is not None and not books.plane.carries_audio:
         send(books, c.OutputAudioBufferClear())
     books.cut_playing()
@@ -314,7 +325,7 @@ def _create_response(books: Books, command: c.ResponseCreate, event_id: str) -> 
 def _cancel_response(books: Books, command: c.ResponseCancel, event_id: str) -> None:
     _encoded(books, command)
     if command.response_id in (msgspec.UNSET, books.gate.active):
-        response_id = books.gate.cancel() if books.gate.active else None
+        response_id = books.gate.cancel(ours=False) if books.gate.active else None
         if response_id is None:
             state = books.gate.state.value
             raise LocalProtocolError(f"ResponseCancel is not legal when the gate is {state}")

@@ -104,9 +104,11 @@ class GateInput(Named):
 
     CREATE = "our response.create leaves"
     CREATED = "response.created"
+    CREATED_OTHER = "response.created of the service's own, our create still on its way"
     DONE = "response.done of the active response"
     DONE_UNSEEN = "response.done of one that we did not see begin"
     DONE_BEFORE_OURS = "response.done of the service's own, our create still on its way"
+    DONE_BEFORE_STOPPED = "the same, and our create was told to stop"
     COMMITTED = "the user's turn ended and the service answers it by itself"
     REFUSED = "our create met an active response"
     FAILED = "our create failed otherwise"
@@ -134,7 +136,8 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.CLOSE: _G.IDLE,
     },
     Gate.CREATE_SENT: {
-        _GI.CREATED: _G.ACTIVE,  # ours, or the service's own that was quicker
+        _GI.CREATED: _G.ACTIVE,
+        _GI.CREATED_OTHER: _G.ACTIVE,
         _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.CREATE_SENT,
         _GI.REFUSED: _G.ACTIVE,
@@ -145,6 +148,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
     },
     Gate.CANCEL_PENDING: {
         _GI.CREATED: _G.CANCEL_SENT,
+        _GI.CREATED_OTHER: _G.ACTIVE,  # it answers what the user said since
         _GI.DONE_UNSEEN: _G.IDLE,
         _GI.COMMITTED: _G.CANCEL_PENDING,
         _GI.REFUSED: _G.ACTIVE,
@@ -156,6 +160,7 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
         _GI.CREATED: _G.ACTIVE,  # the end of the one before was lost on the way
         _GI.DONE: _G.IDLE,
         _GI.DONE_BEFORE_OURS: _G.CREATE_SENT,
+        _GI.DONE_BEFORE_STOPPED: _G.CANCEL_PENDING,
         _GI.COMMITTED: _G.ACTIVE,
         _GI.REFUSED: _G.ACTIVE,  # the created that we took for ours was the service's own
         _GI.FAILED: _G.ACTIVE,
@@ -165,7 +170,8 @@ GATES: Mapping[Gate, Mapping[GateInput, Gate]] = {
     Gate.CANCEL_SENT: {
         _GI.CREATED: _G.ACTIVE,
         _GI.DONE: _G.IDLE,
-        _GI.DONE_BEFORE_OURS: _G.CANCEL_PENDING,  # ours was on its way when we said stop
+        _GI.DONE_BEFORE_OURS: _G.CREATE_SENT,
+        _GI.DONE_BEFORE_STOPPED: _G.CANCEL_PENDING,  # ours was on its way when we said stop
         _GI.COMMITTED: _G.CANCEL_SENT,
         _GI.REFUSED: _G.CANCEL_SENT,
         _GI.FAILED: _G.CANCEL_SENT,
