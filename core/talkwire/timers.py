@@ -58,6 +58,8 @@ def chosen(
 
     Raises LocalProtocolError for what is no delay, or of a timer that the session has not.
     """
+    if not isinstance(otherwise, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LocalProtocolError(f"delays: {type(otherwise).__name__} is no mapping")
     both = dict(delays)
     for timer, delay in otherwise.items():
         if timer in (Timer.HELLO, Timer.READY) or timer not in (*DELAYS, Timer.IDLE):

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import msgspec
 from attrs import fields_dict
 
+from ..errors import LocalProtocolError
 from .beta import EVENTS as OLD_EVENTS
 from .beta import LOOKED_AT, MARKS, Dialect, heard, said
 from .commands import Command, ConversationItemCreate, ResponseCreate, SessionUpdate
@@ -118,11 +119,14 @@ _peek = msgspec.json.Decoder(_Peek).decode
 _peek_response = msgspec.json.Decoder(_PeekResponse).decode
 _END = re.compile(r'\s*\{\s*"type"\s*:\s*"response\.done"')
 UNREADABLE = (ValueError, RecursionError)
-_NOT_SO = (*UNREADABLE, KeyError, TypeError)
+_NOT_SO = (*UNREADABLE, KeyError, TypeError, AttributeError)
 
 
 def decode_event(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
-    """Read one server frame. Never raises: what cannot be read comes back as `InvalidFrame`."""
+    """Read one server frame. What cannot be read comes back as `InvalidFrame`.
+
+    Raises LocalProtocolError for what is no frame at all, neither str nor bytes.
+    """
     try:
         event: WireEvent = _EVENTS[frame[9 : frame.find('"', 9)]](frame)  # type: ignore
         return event
@@ -176,8 +180,11 @@ def _id_of_response(text: str) -> str:
 def plain_text(frame: str | bytes) -> str:
     """The frame as text that a strict decoder reads: lone surrogates become U+FFFD.
 
-    Raises ValueError (or a subclass) or RecursionError when it is no JSON at all.
+    Raises ValueError (or a subclass) or RecursionError when it is no JSON at all, and
+    LocalProtocolError for what no network sent: neither str nor bytes.
     """
+    if not isinstance(frame, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise LocalProtocolError(f"receive: a frame is str or bytes, not {type(frame).__name__}")
     text = frame if isinstance(frame, str) else frame.decode()
     try:
         as_object(text)
