@@ -8,7 +8,8 @@ class ProtocolError(Exception):
 class LocalProtocolError(ProtocolError):
     """A call of yours that the session's state or the protocol's limits do not allow.
 
-    The message names the call and the state. Nothing was changed and nothing was queued.
+    The message names the call and the state, or the argument and what it was. Nothing was changed
+    and nothing was queued; an id may have been used up, so that the next ones count on from there.
     """
 
 
