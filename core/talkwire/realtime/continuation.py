@@ -26,8 +26,9 @@ def continuation(
 ) -> list[Retold]:
     """The commands that set up a new session and tell it the conversation, in order.
 
-    None of them asks for a response. An id that a client may give stays; another is left to the
-    new session. The model is chosen where the session is opened, so it is left out.
+    None of them asks for a response. An item's id is left to the new session, whose own ids may
+    be the same as those of the old one. A call keeps the id that a client may give, so that a
+    result still finds it. The model is chosen where the session is opened, so it is left out.
     """
     settings = {key: value for key, value in desired.items() if key != "model"}
     update = [c.SessionUpdate(session=settings)] if settings else []
@@ -42,11 +43,7 @@ def _created(items: list[ConversationItem], max_image: int) -> Iterator[c.Conver
         else:
             told = answered.get(item.id)
         if told is not None:
-            yield c.ConversationItemCreate(item={**_id(item), **told})
-
-
-def _id(item: ConversationItem) -> JsonObject:
-    return {"id": item.id} if ITEM_ID.fullmatch(item.id) else {}
+            yield c.ConversationItemCreate(item=told)
 
 
 def _message(item: ConversationItem, max_image: int) -> JsonObject | None:

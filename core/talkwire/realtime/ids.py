@@ -1,4 +1,9 @@
-"""Ids as an input: a counter by default, a factory of yours where several sessions meet."""
+"""Ids as an input: a counter by default, a factory of yours where several sessions meet.
+
+Every session counts from one. Where two make items on one call (a page's and a sideband's, or one
+that took over from another), give each a prefix of its own, a random one for instance: the service
+refuses an item whose id it has already, and an error names a command by its id alone.
+"""
 
 from collections.abc import Callable
 
