@@ -69,6 +69,12 @@ def test_what_came_to_nothing_has_cost_what_it_says_1_5(status: str) -> None:
     assert script.session.usage.output.audio == 136
 
 
+def test_nothing_may_be_what_it_cost_1_5() -> None:
+    script = Script()
+    script.hear(ended("resp_1", {"total_tokens": 0, "input_tokens": 0, "output_tokens": 0}))
+    assert (script.session.usage.responses, script.session.usage.unreported) == (1, 0)
+
+
 def test_a_response_is_counted_once_however_often_its_end_is_told() -> None:
     script = Script(plane=SIDEBAND)
     script.hear(response_created("resp_1"), ended("resp_1", SPOKEN), ended("resp_1", SPOKEN))
@@ -83,7 +89,17 @@ def test_an_end_without_an_id_is_counted_each_time() -> None:
     assert script.session.usage.responses == 2
 
 
-@pytest.mark.parametrize("usage", [None, "much", [1], {"input_tokens": "many"}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        "much",
+        [1],
+        {"input_tokens": "many"},
+        {"total_tokens": 5},  # of which side?
+        {"total_tokens": 5, "input_tokens": 0, "output_tokens": 0},
+    ],
+)
 def test_a_response_that_does_not_say_what_it_cost_is_counted_as_such_1_5(usage: Any) -> None:
     script = Script()
     script.hear(ended("resp_1", usage))

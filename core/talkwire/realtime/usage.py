@@ -27,11 +27,22 @@ class Tokens(Struct, gc=False):
     image: int = 0
 
     def add(self, total: int, by: TokenDetails | CachedTokens) -> None:
-        """Count more of them; a total that was not told is the sum of its parts."""
-        self.total += total or by.text_tokens + by.audio_tokens + by.image_tokens
+        """Count more of them."""
+        self.total += _told(total, by)
         self.text += by.text_tokens
         self.audio += by.audio_tokens
         self.image += by.image_tokens
+
+
+def _told(total: int, by: TokenDetails | CachedTokens) -> int:
+    """A total that was not told is the sum of its parts."""
+    return total or by.text_tokens + by.audio_tokens + by.image_tokens
+
+
+def _has_only_a_total(usage: Usage) -> bool:
+    heard = _told(usage.input_tokens, usage.input_token_details)
+    said = _told(usage.output_tokens, usage.output_token_details)
+    return usage.total_tokens != 0 and heard == said == 0
 
 
 class Transcribed(Struct, gc=False):
@@ -60,7 +71,7 @@ class SessionUsage(Struct, gc=False):
     responses: int = 0
     """How many responses ended, whatever their status."""
     unreported: int = 0
-    """How many of them did not say what they cost."""
+    """How many of them did not say what they cost, or only a total that is neither side's."""
     input: Tokens = field(default_factory=Tokens)
     cached: Tokens = field(default_factory=Tokens)
     """The part of `input` that was cached."""
@@ -74,7 +85,7 @@ class SessionUsage(Struct, gc=False):
         if self._is_known(response_id):
             return
         self.responses += 1
-        if usage is None:
+        if usage is None or _has_only_a_total(usage):
             self.unreported += 1
             return
         heard, said = usage.input_token_details, usage.output_token_details
