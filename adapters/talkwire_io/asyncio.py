@@ -159,7 +159,7 @@ class Connection:
         return event_id
 
     async def report_playback(
-        self, item_id: str, played_ms: int, *, content_index: int = 0
+        self, item_id: str, played_ms: float, *, content_index: int = 0
     ) -> None:
         """`Session.report_playback`. On the direct plane nothing is cut without such reports."""
         self.session.report_playback(item_id, played_ms, content_index=content_index, now=_now())

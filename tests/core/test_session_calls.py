@@ -1,6 +1,7 @@
 """Function calls: emitted once, answered once, followed up once: §3.7."""
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -383,6 +384,26 @@ def test_of_several_policies_the_most_eager_counts_3_7(
         script.session.send_function_result(call_id, "18", respond=respond, now=0.0)
     script.hear(response_done("resp_1"), event("input_audio_buffer.cleared"))
     assert follow_ups(script) == asked
+
+
+def test_a_policy_may_be_named_by_its_value_3_7() -> None:
+    """As a configuration or a recording has it."""
+    script = called("call_1", "call_2")
+    script.session.send_function_result("call_1", "18", respond="never", now=0.0)  # type: ignore
+    script.session.send_function_result("call_2", "18", respond="auto", now=0.0)  # type: ignore
+    script.hear(response_done("resp_1"))
+    assert follow_ups(script) == 1
+
+
+@pytest.mark.parametrize("wrong", ["later", "", None, 1, []], ids=repr)
+def test_a_policy_that_is_none_is_refused_and_the_call_stays_open_3_7(wrong: Any) -> None:
+    script = called("call_1")
+    with pytest.raises(LocalProtocolError, match="respond"):
+        script.session.send_function_result("call_1", "18", respond=wrong, now=0.0)
+    assert script.sent() == []
+    answer(script, "call_1")
+    script.hear(response_done("resp_1"))
+    assert follow_ups(script) == 1
 
 
 # -- calls that we put in ourselves

@@ -1,5 +1,7 @@
 """Who stops the sound, and where the item is cut: §3.6, by plane."""
 
+import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -220,6 +222,55 @@ def test_where_speech_does_not_interrupt_nothing_is_cut() -> None:
     script = speaking(1000, played=400, vad=vad)
     assert script.tell(speech("started", "item_u")) == []
     assert truncations(script) == []
+
+
+def test_a_player_may_count_in_parts_of_a_millisecond() -> None:
+    """Bytes by bytes per ms make a float; what leaves and what is kept are whole, rounded down."""
+    script = speaking(1000)
+    script.session.report_playback("item_a", 125.9, now=0.0)
+    script.session = Session.resume(script.session.snapshot(now=0.0), now=0.0)
+    script.hear(speech("started", "item_u"))
+    (truncate,) = script.sent()
+    assert (truncate["audio_end_ms"], type(truncate["audio_end_ms"])) == (125, int)
+    script.session.truncate_audio("item_a", 5.7, now=0.0)
+    script.session.send(
+        commands.ConversationItemTruncate(item_id="item_a", audio_end_ms=6.7),  # type: ignore
+        now=0.0,
+    )
+    assert truncations(script) == [("item_a", 5), ("item_a", 6)]
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 10**400, True, "5", None], ids=type)
+def test_what_is_no_time_is_not_taken_for_one(wrong: Any) -> None:
+    script = speaking(1000, played=400)
+    cut = partial(commands.ConversationItemTruncate, item_id="item_a")
+    before = script.session.snapshot(now=0.0)
+    for call in (
+        partial(script.session.report_playback, "item_a", wrong),
+        partial(script.session.report_playback, "item_a", 500, content_index=wrong),
+        partial(script.session.report_playback, "item_a", 500, content_index=1.5),  # type: ignore
+        partial(script.session.truncate_audio, "item_a", wrong),
+        partial(script.session.truncate_audio, "item_a", 500, content_index=wrong),
+        partial(script.session.send, cut(audio_end_ms=wrong)),
+    ):
+        with pytest.raises(LocalProtocolError):
+            call(now=0.0)
+    assert script.sent() == []
+    assert picture_of(script.session.snapshot(now=0.0)) == picture_of(before)
+
+
+def picture_of(snapshot: str) -> Any:
+    """A snapshot without how many ids were made."""
+    books = json.loads(snapshot)["books"]
+    return {key: value for key, value in books.items() if key != "ids"}
+
+
+def test_an_item_is_cut_by_hand_no_later_than_what_was_played() -> None:
+    """§3.6: min(played, received), where the player reported at all."""
+    script = speaking(1000, played=200)
+    script.session.truncate_audio("item_a", 900, now=0.0)
+    script.session.truncate_audio("item_a", 100, now=0.0)
+    assert truncations(script) == [("item_a", 200), ("item_a", 100)]
 
 
 def test_a_players_report_only_grows() -> None:

@@ -32,7 +32,9 @@ _RELAY: dict[Timer, float] = {
 }
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
-"""A websocket to the service, audio included."""
+"""A websocket to the service, audio included. The player is yours: tell the session what was
+played of the audio (`Session.report_playback`), or nothing is cut where the user speaks over it.
+"""
 
 SIDEBAND = Plane(name="sideband", carries_audio=False, trusted=True, delays=_SERVICE)
 """A websocket attached to a call by its `call_id`: the same events, no audio."""

@@ -74,6 +74,11 @@ class Playback:
         part = self._parts.get(_key(item_id, content_index))
         return part.received_ms if part is not None and part.received_bytes else None
 
+    def played_ms(self, item_id: str, content_index: int) -> int | None:
+        """What your player has reported of a part; None when it said nothing."""
+        part = self._parts.get(_key(item_id, content_index))
+        return None if part is None else part.played_ms
+
     def report(self, item_id: str, content_index: int, played_ms: int) -> None:
         """Your player has played so much of a part; the report only ever grows."""
         heard = max(played_ms, 0)

@@ -19,11 +19,12 @@ from .books import Books, labelled
 from .calls import Respond
 from .json_values import JsonObject
 from .kind import VOCABULARIES, AnyCommand
-from .limits import ITEM_ID, MAX_APPEND, MAX_APPEND_BYTES, MAX_EVENT_ID, MIN_COMMIT_MS, excess
+from .limits import ITEM_ID, MAX_APPEND_BYTES, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
 from .state import CallInput, Gate
 from .wire import audio_frame, encode_command
 
+_NEVER = 2.0**53  # no number that means anything is larger
 _APPENDS = (c.InputAudioBufferAppend, t.TranslationInputAudioBufferAppend)
 
 
@@ -66,12 +67,21 @@ def send_function_result(books: Books, call_id: str, output: str, respond: Respo
     """Answer a function call, once; gives the item's `event_id`."""
     _require_known(books, "send_function_result", c.ConversationItemCreate)
     _require_answerable(books, call_id, "send_function_result")
+    policy = _policy(respond)
     item: JsonObject = {"type": "function_call_output", "call_id": call_id, "output": output}
     event_id = books.new_event_id()
-    if isinstance(respond, bool):
-        respond = Respond.AUTO if respond else Respond.NEVER
-    _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id, respond)
+    _send_item(books, c.ConversationItemCreate(event_id=event_id, item=item), event_id, policy)
     return event_id
+
+
+def _policy(respond: Respond | bool) -> Respond:
+    """The policy meant; its value, as written into a file, means it too."""
+    if isinstance(respond, bool):
+        return Respond.AUTO if respond else Respond.NEVER
+    try:
+        return Respond(respond)
+    except ValueError as error:
+        raise LocalProtocolError(f"send_function_result: respond: {error}") from error
 
 
 def send_mcp_approval(
@@ -134,16 +144,16 @@ def _check_audio(books: Books, audio: object, call: str) -> bytes:
         raise LocalProtocolError(f"{call} takes audio as bytes, not {type(audio).__name__}")
     if len(audio) > MAX_APPEND_BYTES:
         raise LocalProtocolError(
-            f"{call}: {len(audio)} bytes of audio at once; the limit is {MAX_APPEND} of base64"
+            f"{call}: {len(audio)} bytes of audio at once; the limit is {MAX_APPEND_BYTES}"
         )
     return bytes(audio)
 
 
-def report_playback(books: Books, item_id: str, content_index: int, played_ms: int) -> None:
+def report_playback(books: Books, item_id: str, content_index: int, played_ms: float) -> None:
     """Take down how much of a spoken item was heard."""
     require_open(books, "report_playback")
-    if type(played_ms) is not int or type(content_index) is not int:
-        raise LocalProtocolError("report_playback: played_ms and content_index are whole numbers")
+    played_ms = whole_ms(played_ms, "report_playback")
+    content_index = _index(content_index, "report_playback")
     if not isinstance(item_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise LocalProtocolError(f"report_playback: item id {item_id!r:.40} is not text")
     try:
@@ -167,6 +177,19 @@ def cancel(books: Books) -> str | None:
 
 
 # -- checks
+
+
+def whole_ms(ms: object, call: str) -> int:
+    """A time as a player counts it: rounded down, and never before the beginning."""
+    if isinstance(ms, int | float) and not isinstance(ms, bool) and abs(ms) < _NEVER:
+        return max(0, int(ms))
+    raise LocalProtocolError(f"{call}: a time in ms is a number, and a finite one")
+
+
+def _index(content_index: object, call: str) -> int:
+    if type(content_index) is int and 0 <= content_index < _NEVER:
+        return content_index
+    raise LocalProtocolError(f"{call}: content_index is not the number of a content part")
 
 
 def require_open(books: Books, call: str) -> None:
@@ -276,13 +299,20 @@ def _clear_output(books: Books, command: c.OutputAudioBufferClear, event_id: str
 
 
 def _truncate(books: Books, command: c.ConversationItemTruncate, event_id: str) -> None:
+    command = evolve(
+        command,
+        audio_end_ms=whole_ms(command.audio_end_ms, "ConversationItemTruncate"),
+        content_index=_index(command.content_index, "ConversationItemTruncate"),
+    )
     received = books.playback.received_ms(command.item_id, command.content_index)
     if books.plane.carries_audio:
         if received is None:
             raise LocalProtocolError(
                 f"ConversationItemTruncate: no audio was received for {command.item_id!r}"
             )
-        command = evolve(command, audio_end_ms=min(command.audio_end_ms, received))
+        played = books.playback.played_ms(command.item_id, command.content_index)
+        heard = received if played is None else min(played, received)
+        command = evolve(command, audio_end_ms=min(command.audio_end_ms, heard))
     _send_plain(books, command, event_id)
     books.playback.stop(command.item_id, command.content_index)
 

@@ -83,8 +83,15 @@ class Session:
         delays: Mapping[Timer, float | None] | None = None,
         retain: int | None = None,
     ) -> None:
-        """`unix_time` is the wall clock at `now`, without which `expires_at` cannot be timed;
-        `delays` (s) replaces those of `timers.DELAYS`, None turns one off.
+        """`plane` is the way to the service, `kind` what the session is for, `dialect` the names
+        it says; both dialects are understood. `unix_time` is the wall clock at `now`, without
+        which `expires_at` cannot be timed. `ids` makes the ids of events and items, by default
+        a count from 1 on; where several sessions speak into one call, give each a `counter` with
+        a prefix of its own. `retain` is how many items of the conversation are kept, the newest;
+        None: all.
+
+        `delays` (s) replaces those of `timers.DELAYS`, None turns one off. Without a `HANDSHAKE`
+        no audio is held until the configuration is confirmed either (ag2ai/ag2#509).
 
         Raises LocalProtocolError for a delay that is none, or not of a session's.
         """
@@ -243,8 +250,8 @@ class Session:
         of the same response are answered and it has ended (§3.7); `Respond` says which other
         policies there are, True is `AUTO` and False is `NEVER`.
 
-        Raises LocalProtocolError when the call is unknown, cut off, answered already, or of a
-        response outside the conversation (`FunctionCall.out_of_band`).
+        Raises LocalProtocolError for another policy, and when the call is unknown, cut off,
+        answered already, or of a response outside the conversation (`FunctionCall.out_of_band`).
         """
         return self._ask(now, requests.send_function_result, call_id, output, respond)
 
@@ -259,15 +266,17 @@ class Session:
         requests.append(self._books or self._open(), audio)
 
     def truncate_audio(
-        self, item_id: str, audio_end_ms: int, *, content_index: int = 0, now: float
+        self, item_id: str, audio_end_ms: float, *, content_index: int = 0, now: float
     ) -> str:
-        """Cut a spoken item at what was heard (ms), clamped to what was received (§3.6).
+        """Cut a spoken item at what was heard (ms, rounded down): where audio passes no later
+        than what was received of it, and than what your player has reported, if it did (§3.6).
 
         Raises LocalProtocolError where audio passes and none of that item did: text and
         replayed items cannot be truncated (livekit/agents-js#977).
         """
+        end = requests.whole_ms(audio_end_ms, "truncate_audio")
         command = c.ConversationItemTruncate(
-            item_id=item_id, content_index=content_index, audio_end_ms=max(0, audio_end_ms)
+            item_id=item_id, content_index=content_index, audio_end_ms=end
         )
         return self.send(command, now=now)
 
@@ -310,11 +319,16 @@ class Session:
         return self._ask(now, requests.cancel)
 
     def report_playback(
-        self, item_id: str, played_ms: int, *, content_index: int = 0, now: float
+        self, item_id: str, played_ms: float, *, content_index: int = 0, now: float
     ) -> None:
-        """Tell how much of a spoken item your player has played (ms); direct plane.
+        """Tell how much of a spoken item your player has played (ms, rounded down).
 
-        Raises LocalProtocolError when the session is over, or for an id that is not Unicode.
+        On the direct plane only you know: report again and again while it plays, a few times a
+        second. What nobody reports is not cut where the user speaks over it, and the model then
+        believes that all of it was heard.
+
+        Raises LocalProtocolError when the session is over, for what is no time, and for an id
+        that is not Unicode.
         """
         books = self._books or self._open()
         requests.report_playback(books, item_id, content_index, played_ms)
