@@ -246,6 +246,26 @@ def test_a_page_that_goes_ends_the_loop_and_the_code_after_the_block_runs(polite
     run(main())
 
 
+def test_no_two_calls_make_the_same_ids() -> None:
+    """A sideband may be attached to either, and the service knows items by their ids alone."""
+
+    async def body(call: Connection) -> None:
+        await call.send_text("Hello.", respond=False)
+
+    async def opened() -> str:
+        backend = Backend(body)
+        async with backend.page() as page:
+            await page.open()
+            await page.socket.close()
+            await backend.after.wait()
+        return str(page.init["commands"][-1]["item"]["id"])
+
+    async def main() -> None:
+        assert await opened() != await opened()
+
+    run(main())
+
+
 def test_a_goodbye_right_before_the_close_is_not_lost_on_a_busy_handler() -> None:
     async def body(call: Connection) -> None:
         async for event in call:
