@@ -211,8 +211,12 @@ def test_where_you_play_the_audio_your_reports_tell_when_it_is_silent() -> None:
     script.hear(response_done("resp_1"), now=2.0)
     assert script.session.next_timeout() is None
     script.session.report_playback("item_a", 1000, now=3.0)
-    script.hear(event("input_audio_buffer.cleared"), now=3.0)
     assert script.session.next_timeout() == 23.0
+    script.session.report_playback("item_a", 1000, now=4.0)  # nothing new
+    assert script.session.next_timeout() == 23.0
+    assert woken(script, 23.0) == [TimedOut(timer=Timer.IDLE)]
+    script.session.report_playback("item_a", 1000, now=24.0)
+    assert script.session.next_timeout() is None
 
 
 # -- delays of your own

@@ -1,6 +1,10 @@
 """What you may ask of a session: each command settles once, a refused one changes nothing."""
 
+import json
+from array import array
+from base64 import b64decode
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,7 +13,10 @@ import pytest
 from support.frames import (
     Frame,
     Script,
+    announced,
+    audio_delta,
     committed,
+    completed,
     error,
     event,
     item_added,
@@ -190,6 +197,38 @@ def test_fifteen_mebibytes_of_audio_are_the_most_for_one_append_3_10() -> None:
     assert script.sent() == []
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        bytearray,
+        memoryview,
+        lambda audio: memoryview(array("h", audio)),
+        lambda audio: memoryview(bytes(2 * len(audio)))[::2],
+        type("Bytes", (bytes,), {}),
+    ],
+    ids=["bytearray", "memoryview", "of-samples", "of-one-channel", "a-subclass"],
+)
+@pytest.mark.parametrize("opened", [False, True])
+def test_audio_is_counted_in_bytes_whatever_holds_it(make: Any, opened: bool) -> None:
+    script = Script(fresh=not opened)
+    audio = bytes(100 * 48)
+    script.session.send_audio(make(audio), now=0.0)
+    script.session.send(commands.InputAudioBufferAppend(audio=make(audio)), now=0.0)
+    if not opened:
+        script.hear(event("session.created", session={}), event("session.updated", session={}))
+    assert [b64decode(frame["audio"]) for frame in script.sent()] == [audio, audio]
+    books = script.session._books  # pyright: ignore[reportPrivateUsage]
+    assert books is not None
+    assert books.appended_bytes == 2 * len(audio)
+
+
+def test_what_holds_too_many_bytes_is_too_much_however_few_its_elements() -> None:
+    script = Script()
+    audio = memoryview(bytes(15 * 1024 * 1024)).cast("d")
+    with pytest.raises(LocalProtocolError, match="15728640 bytes"):
+        script.session.send_audio(audio, now=0.0)  # type: ignore[arg-type]
+
+
 # -- ids
 
 
@@ -240,6 +279,17 @@ MISTAKES: list[tuple[Call, Plane, str]] = [
         lambda s: s.send_audio("AAAA", now=0.0),  # type: ignore[arg-type]
         DIRECT,
         "send_audio takes audio as bytes",
+    ),
+    (
+        lambda s: s.send_audio(array("h", [1]), now=0.0),  # type: ignore[arg-type]
+        DIRECT,
+        "send_audio takes audio as bytes, not array",
+    ),
+    (lambda s: s.send_audio(5, now=0.0), DIRECT, "as bytes, not int"),  # type: ignore[arg-type]
+    (
+        sends(commands.InputAudioBufferAppend(audio=[1])),  # type: ignore[arg-type]
+        DIRECT,
+        "InputAudioBufferAppend takes audio as bytes, not list",
     ),
     (lambda s: s.truncate_audio("item_1", 5, now=0.0), DIRECT, "no audio was received"),
     (sends(commands.ResponseCancel()), DIRECT, "ResponseCancel .* idle"),
@@ -306,11 +356,77 @@ def test_an_id_of_ones_own_does_not_meet_one_that_is_made() -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_ids_that_repeat_are_a_mistake_of_the_factory() -> None:
-    session = Session(now=0.0, ids=lambda kind: kind)
-    session.send(commands.InputAudioBufferClear(), now=0.0)
-    with pytest.raises(LocalProtocolError, match="the id factory repeats itself: 'event'"):
-        session.send(commands.InputAudioBufferClear(), now=0.0)
+@pytest.mark.parametrize("length", [5, 32])
+def test_a_factory_that_repeats_itself_still_gives_ids_of_their_own(length: int) -> None:
+    session = Session(now=0.0, ids=lambda kind: kind.ljust(length, "_"))
+    made = [session.send(commands.InputAudioBufferClear(), now=0.0) for _ in range(12)]
+    made.append(session.send_text("Hello.", now=0.0))
+    frames = [json.loads(frame) for frame in iter(session.next_frame, None)]
+    assert [frame["event_id"] for frame in frames[: len(made)]] == made
+    lost = [event_id for event_id, _ in settled(session.receive_close(now=0.0))]
+    assert len(lost) == len(set(lost)) == len(made) + 1  # the request for an answer
+    assert max(map(len, lost)) <= 32
+
+
+def test_no_frame_raises_where_the_factory_repeats_itself() -> None:
+    script = Script()
+    script.session = Session(now=0.0, ids=lambda kind: kind)
+    script.hear(response_created("resp_1"), item_added(message("item", "assistant")))
+    script.hear(*announced("resp_1", "call_1"), *completed("resp_1", "call_1"))
+    script.session.send_function_result("call_1", "42", now=0.0)
+    script.hear(audio_delta("resp_1", "item", 1000))
+    script.session.report_playback("item", 400, now=0.0)
+    script.session.send(commands.InputAudioBufferClear(), now=0.0)
+    script.hear(event("input_audio_buffer.speech_started", item_id="item_u"))
+    script.hear(event("input_audio_buffer.cleared"), response_done("resp_1"))
+    kinds = {frame["type"]: frame["event_id"] for frame in script.sent()}
+    assert kinds == {
+        "conversation.item.create": "event",
+        "input_audio_buffer.clear": "event_2",
+        "conversation.item.truncate": "event_3",
+        "response.create": "event_2",  # the clear is settled
+    }
+
+
+def test_a_cancel_whose_id_cannot_be_made_leaves_the_response_to_be_cancelled() -> None:
+    script = Script()
+    script.begin("resp_1")
+    ids = script.session.ids
+
+    def none(kind: str) -> str:
+        raise OSError(f"no {kind}")
+
+    script.session.ids = none
+    with pytest.raises(OSError, match="no event"):
+        script.session.cancel(now=0.0)
+    script.session.ids = ids
+    assert script.session.cancel(now=0.0) is not None
+    assert script.sent_types() == ["response.cancel"]
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), -1e300, 10**400, None, "1"])
+def test_a_time_that_is_none_is_a_mistake_and_changes_nothing(now: Any) -> None:
+    """It would stand in the snapshot, which could not be read back."""
+    script = Script()
+    session, before = script.session, script.session.snapshot(now=0.0)
+    calls: list[Callable[[], object]] = [
+        lambda: session.send_text("Hello.", now=now),
+        lambda: session.report_playback("item_a", 5, now=now),
+        lambda: script.hear(response_created("resp_1"), now=now),
+        lambda: session.handle_timeout(now=now),
+        lambda: session.receive_close(now=now),
+        lambda: session.snapshot(now=now),
+        lambda: Session.resume(before, now=now),
+        lambda: Session(now=now),
+    ]
+    for call in calls:
+        with pytest.raises(LocalProtocolError, match=r"now: .* is not a time in seconds"):
+            call()
+    if now is not None:
+        for make in (Session, partial(Session.resume, before)):
+            with pytest.raises(LocalProtocolError, match=r"unix_time: .* is not a time"):
+                make(now=0.0, unix_time=now)
+    assert session.snapshot(now=0.0) == before
 
 
 EVERY_CALL: list[Call] = [

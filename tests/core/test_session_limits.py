@@ -118,15 +118,6 @@ def test_a_made_item_id_never_meets_one_of_the_callers() -> None:
     assert len(set(sent)) == 4
 
 
-def test_a_factory_that_repeats_itself_is_found_out_before_anything_is_queued() -> None:
-    session = Session(plane=DIRECT, now=0.0, ids=lambda kind: kind)
-    session.send_text("Hello.", respond=False, now=0.0)
-    assert session.next_frame() is not None
-    with pytest.raises(LocalProtocolError, match="repeats itself"):
-        session.send_text("Hello.", now=0.0)
-    assert session.next_frame() is None
-
-
 def test_a_function_call_of_the_callers_needs_a_call_id() -> None:
     session = Session(plane=DIRECT, now=0.0)
     item = {"type": "function_call", "name": "get_weather", "arguments": "{}"}

@@ -171,6 +171,16 @@ def test_a_transcript_told_again_is_counted_once_2_4() -> None:
     assert cost.seconds == 3.0
 
 
+def test_seconds_that_add_up_to_no_number_are_not_counted() -> None:
+    script = Script()
+    script.hear(*[transcribed(f"item_{n}", type="duration", seconds=1.7e308) for n in (1, 2)])
+    cost = script.session.usage.transcribed
+    assert cost is not None
+    assert (cost.turns, cost.seconds) == (2, 1.7e308)
+    resumed = Session.resume(script.session.snapshot(now=0.0), now=0.0)
+    assert resumed.usage == script.session.usage
+
+
 def test_a_transcript_without_usage_costs_nothing_that_we_know_of_2_4() -> None:
     script = Script()
     frame = transcribed("item_1")

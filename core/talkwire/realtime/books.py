@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import define, field
 from msgspec import UNSET
 
-from ..errors import LocalProtocolError
 from ..timers import Timer, TimerTable
 from ..values import new_dict, new_list
 from . import commands as c
@@ -23,8 +22,9 @@ from .expiry import Expiry
 from .gate import Create, ResponseGate
 from .happenings import Anomaly, Event, Interrupted, InvalidFrame, Outcome, UnknownEvent
 from .ids import IdFactory
+from .json_values import JsonObject, is_object
 from .kind import VOCABULARIES, AnyCommand, Kind, Vocabulary
-from .limits import MAX_METADATA_PAIRS
+from .limits import MAX_ITEM_ID, MAX_METADATA_PAIRS
 from .mcp import McpBook
 from .pending import Pending
 from .plane import Plane
@@ -191,9 +191,9 @@ class Books:
 
     # -- what several of them do
 
-    def new_event_id(self) -> str:
+    def new_event_id(self, *, but: str = "") -> str:
         """An id that no command on its way has; some have ids of the caller's."""
-        return self._new_id("event", self.pending.__contains__)
+        return self._new_id("event", lambda made: made == but or made in self.pending)
 
     def new_item_id(self) -> str:
         """An id that no item has, in the conversation or on its way."""
@@ -201,11 +201,13 @@ class Books:
         return self._new_id("item", lambda made: made in sent or made in self.conversation)
 
     def _new_id(self, kind: str, taken: Callable[[str], bool]) -> str:
-        made: set[str] = set()
-        while taken(new := self.ids(kind)):
-            if new in made:
-                raise LocalProtocolError(f"the id factory repeats itself: {new!r}")
-            made.add(new)
+        """A factory that repeats itself is not asked again: no frame may raise for it."""
+        made = new = self.ids(kind)
+        count = 1
+        while taken(new):
+            count += 1
+            suffix = f"_{count}"
+            new = made[: MAX_ITEM_ID - len(suffix)] + suffix
         return new
 
     def queue(self, command: AnyCommand) -> None:
@@ -299,8 +301,8 @@ class Books:
 
 def labelled(command: c.ResponseCreate, event_id: str) -> c.ResponseCreate:
     """A create that its response will echo: `response.created` names no client event (§3.4)."""
-    options: c.JsonObject = {} if command.response is UNSET else command.response
-    metadata: object = options.get("metadata") or c.JsonObject()
-    if c.is_object(metadata) and len(metadata) < MAX_METADATA_PAIRS:
+    options: JsonObject = {} if command.response is UNSET else command.response
+    metadata: object = options.get("metadata") or JsonObject()
+    if is_object(metadata) and len(metadata) < MAX_METADATA_PAIRS:
         options = {**options, "metadata": {**metadata, CLIENT_EVENT_ID: event_id}}
     return c.ResponseCreate(event_id=event_id, response=options)

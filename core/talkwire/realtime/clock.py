@@ -8,13 +8,26 @@ from typing import Any
 
 import msgspec
 
+from ..errors import LocalProtocolError
 from ..timers import Moment, Timer
 from . import events as e
 from .books import Books
+from .expiry import FOREVER
 from .happenings import Event, FunctionCall, Outcome, TimedOut
 from .items import read
 from .state import GateInput
 from .usage import allowances
+
+
+def checked(time: object, name: str = "now") -> float:
+    """A time as you give it, looked at before anything changes.
+
+    Raises LocalProtocolError for what is no number of seconds.
+    """
+    if isinstance(time, int | float) and abs(time) < FOREVER:
+        return float(time)
+    shown = type(time).__name__ if isinstance(time, int) else f"{time!r:.40}"
+    raise LocalProtocolError(f"{name}: {shown} is not a time in seconds")
 
 
 class _Told(msgspec.Struct):

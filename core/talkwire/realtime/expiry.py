@@ -8,7 +8,7 @@ from ..timers import Moment
 from .happenings import SessionExpiring
 from .limits import SESSION_SECONDS
 
-_FOREVER = 2.0**53  # no clock shows that, and whoever sends it says nothing
+FOREVER = 2.0**53  # no clock shows that, and whoever sends it says nothing
 
 
 @define
@@ -30,7 +30,7 @@ class Expiry:
         """The service says when; gives whether that moves it. Anything but a time says nothing."""
         if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
             return False
-        if not 0 < expires_at < _FOREVER or expires_at == self.expires_at:
+        if not 0 < expires_at < FOREVER or expires_at == self.expires_at:
             return False
         self.expires_at = float(expires_at)
         if self.epoch is not None:

@@ -13,8 +13,7 @@ from . import requests
 from .beta import EVENTS, Dialect
 from .books import Books
 from .calls import Calls, Respond
-from .clock import TIMES, begin, expect_outputs, expired, set_wall_clock
-from .commands import JsonObject
+from .clock import TIMES, begin, checked, expect_outputs, expired, set_wall_clock
 from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
 from .gate import ResponseGate
@@ -28,6 +27,7 @@ from .happenings import (
     WireEvent,
 )
 from .ids import Counter, IdFactory
+from .json_values import JsonObject
 from .kind import AnyCommand, Kind
 from .mcp import McpBook
 from .plane import DIRECT, Plane
@@ -35,7 +35,7 @@ from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
 from .settings import Settings
 from .state import PHASES, Phase, PhaseInput, advance
 from .usage import Allowance, SessionUsage
-from .wire import decode_event, wire_type
+from .wire import as_object, decode_event, wire_type
 
 Asked = TypeVar("Asked")
 Heard = WireEvent | InvalidFrame | UnknownEvent
@@ -98,8 +98,8 @@ class Session:
         self.plane = plane
         self.kind = kind
         self.dialect = dialect
-        self._started = now
-        self._unix_time = unix_time
+        self._started = checked(now)
+        self._unix_time = None if unix_time is None else checked(unix_time, "unix_time")
         self._delays = plane.delays if delays is None else chosen(plane.delays, delays)
         self._ids = ids
         self._retain = retain
@@ -128,9 +128,10 @@ class Session:
                 raise LocalProtocolError("resume: this session's ids need the factory they had")
             return ids or msgspec.convert(told, Counter)
 
+        now = checked(now)
         books = read(snapshot, Books, of="session", now=now, hooks={IdFactory: made})
         if unix_time is not None:
-            set_wall_clock(books, unix_time, now)
+            set_wall_clock(books, checked(unix_time, "unix_time"), now)
         session = cls(
             plane=books.plane, kind=books.kind, dialect=books.dialect, now=now, ids=books.ids
         )
@@ -165,6 +166,7 @@ class Session:
     def _follow(
         self, books: Books, event: Heard, frame: str | bytes, now: float
     ) -> Sequence[Event]:
+        now = checked(now)
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
         kind, steady = type(event), books.phase in STEADY
@@ -201,6 +203,7 @@ class Session:
         self, *, code: int | None = None, reason: str = "", now: float
     ) -> Sequence[Event]:
         """The transport is gone. Everything still open is settled as lost; again is a no-op."""
+        checked(now)
         books = self._books or self._open()
         phase = advance(PHASES, books.phase, PhaseInput.CLOSE)
         if phase is None:
@@ -215,6 +218,7 @@ class Session:
 
     def handle_timeout(self, *, now: float) -> Sequence[Event]:
         """The clock reached `next_timeout()`. Earlier or later calls do no harm."""
+        now = checked(now)
         books = self._books or self._open()
         events: list[Event] = []
         for timer in books.timers.expire(now):
@@ -307,7 +311,7 @@ class Session:
         frames: list[str] = []
         while (frame := self.next_frame()) is not None:
             frames.append(frame)
-        return [msgspec.json.decode(frame, type=JsonObject) for frame in frames]
+        return [as_object(frame) for frame in frames]
 
     def cancel(self, *, now: float) -> str | None:
         """Stop the response now running, or on its way, and what is being played of it.
@@ -330,15 +334,17 @@ class Session:
         Raises LocalProtocolError when the session is over, for what is no time, and for an id
         that is not Unicode.
         """
+        now = checked(now)
         books = self._books or self._open()
         requests.report_playback(books, item_id, content_index, played_ms)
+        books.after(now)
 
     def close(self, *, now: float) -> Sequence[Event]:
         """End the session from our side; the transport is then yours to close."""
         return self.receive_close(reason="closed by us", now=now)
 
     def _ask(self, now: float, request: Callable[..., Asked], *what: object) -> Asked:
-        now = float(now)  # a time that is none is found out before anything changes
+        now = checked(now)
         books = self._books or self._open()
         asked = request(books, *what)
         if _IDLE in books.timers.delays:
@@ -358,7 +364,7 @@ class Session:
 
         Times inside are time left. It holds what was said, and what waits to be sent.
         """
-        return write(self._books or self._open(), of="session", now=now)
+        return write(self._books or self._open(), of="session", now=checked(now))
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, on the clock of `now`; None: no need."""
@@ -372,7 +378,7 @@ class Session:
         """The event types without which the session would not know where it stands, old names
         included: a page passes on what it hears.
         """
-        needed = {wire_type(kind) for kind in (*QUIET, *ITEMS, *MOVES)}
+        needed = {wire_type(kind) for kind in (*QUIET, *ITEMS, *MOVES, *TIMES)}
         return frozenset(needed | {old for old, new in EVENTS.items() if new in needed})
 
     def continuation(self, *, max_image: int = MAX_IMAGE) -> list[Retold]:

@@ -5,6 +5,7 @@ addition to it. A response that was cancelled or failed has cost what it says it
 """
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -102,7 +103,9 @@ class SessionUsage(Struct, gc=False):
         if self.transcribed is None:
             self.transcribed = Transcribed()
         self.transcribed.turns += 1
-        self.transcribed.seconds += cost.seconds
+        seconds = self.transcribed.seconds + cost.seconds
+        if isfinite(seconds):  # what is not cannot be told on
+            self.transcribed.seconds = seconds
         self.transcribed.input.add(cost.input_tokens, cost.input_token_details)
         self.transcribed.output += cost.output_tokens
 
