@@ -93,8 +93,9 @@ class Session:
         `delays` (s) replaces those of `timers.DELAYS`, None turns one off. Without a `HANDSHAKE`
         no audio is held until the configuration is confirmed either (ag2ai/ag2#509).
 
-        Raises LocalProtocolError for a delay that is none, or not of a session's.
+        Raises LocalProtocolError for what is none of these, such as a delay that no session has.
         """
+        _check_opened_with(plane, kind, dialect, ids, retain)
         self.plane = plane
         self.kind = kind
         self.dialect = dialect
@@ -468,3 +469,17 @@ class Session:
     def count(self, odd: InvalidFrame | UnknownEvent | Anomaly) -> Sequence[Event]:
         """Count a frame that was refused before it came here; gives it back."""
         return (self._books or self._open()).count(odd)
+
+
+def _check_opened_with(
+    plane: object, kind: object, dialect: object, ids: object, retain: object
+) -> None:
+    """Raise LocalProtocolError for what only a frame would find out, much later."""
+    choices = (("plane", plane, Plane), ("kind", kind, Kind), ("dialect", dialect, Dialect))
+    for name, value, cls in choices:
+        if not isinstance(value, cls):
+            raise LocalProtocolError(f"Session: {name} is a {cls.__name__}, not {value!r:.40}")
+    if ids is not None and not callable(ids):
+        raise LocalProtocolError(f"Session: ids is a function, not {ids!r:.40}")
+    if retain is not None and (type(retain) is not int or retain < 0):
+        raise LocalProtocolError(f"Session: retain is a number of items, not {retain!r:.40}")
