@@ -13,6 +13,7 @@ import msgspec
 from attrs import define, field, frozen
 
 from .errors import LocalProtocolError
+from .realtime.clock import checked
 from .realtime.happenings import Anomaly, Event, InvalidFrame, TimedOut
 from .realtime.ids import IdFactory
 from .realtime.json_values import JsonObject
@@ -145,6 +146,11 @@ class Relay:
         max_frame_bytes: int = MAX_FRAME_BYTES,
         now: float,
     ) -> None:
+        now = checked(now)
+        if not isinstance(session, Session):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LocalProtocolError(f"Relay: session is a Session, not {session!r:.40}")
+        if type(max_frame_bytes) is not int:
+            raise LocalProtocolError(f"Relay: max_frame_bytes is no count: {max_frame_bytes!r:.40}")
         if session.plane.trusted:
             raise LocalProtocolError(
                 f"Relay: its session is on the {session.plane.name} plane, which trusts what it "
@@ -164,6 +170,10 @@ class Relay:
 
     def receive(self, message: str | bytes, *, now: float) -> Sequence[Event | PageEvent]:
         """Take one message of the page. Returns the events it caused, in order."""
+        now = checked(now)
+        if not isinstance(message, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(message).__name__
+            raise LocalProtocolError(f"receive: a message is str or bytes, not {kind}")
         try:
             text = message if isinstance(message, str) else message.decode()
         except UnicodeDecodeError as error:
@@ -184,12 +194,14 @@ class Relay:
         self, *, code: int | None = None, reason: str = "", now: float
     ) -> Sequence[Event | PageEvent]:
         """The websocket is gone, and the call with it: the page ends it. Again is a no-op."""
+        now = checked(now)
         self._move(HopInput.CLOSE)
         self._timers.clear()
         return self.session.receive_close(code=code, reason=reason, now=now)
 
     def handle_timeout(self, *, now: float) -> Sequence[Event | PageEvent]:
         """The clock reached `next_timeout()`. Earlier or later calls do no harm."""
+        now = checked(now)
         events: list[Event | PageEvent] = []
         for timer in self._timers.expire(now):
             events.append(TimedOut(timer=timer))
@@ -210,7 +222,7 @@ class Relay:
         """
         if self._call is not None or self.hop is Hop.CLOSED:
             raise LocalProtocolError(f"open_call is not legal when the hop is {self.hop.value}")
-        call, now = {"url": url, "key": key}, float(now)
+        call, now = {"url": url, "key": key}, checked(now)
         _written(call, "open_call")
         self._call = call
         self._init(now)
@@ -222,7 +234,7 @@ class Relay:
 
         Raises LocalProtocolError for words that are not Unicode.
         """
-        now = float(now)
+        now = checked(now)
         goodbye = _written({"type": "talkwire.bye", "code": code, "message": message}, "close")
         if self._move(HopInput.CLOSE):
             self._control.append(goodbye)
@@ -240,7 +252,7 @@ class Relay:
 
     def snapshot(self, *, now: float) -> str:
         """The relay and its session as JSON text; see `Session.snapshot`. It holds the key."""
-        return write(self, of="relay", now=now)
+        return write(self, of="relay", now=checked(now))
 
     @classmethod
     def resume(
@@ -252,6 +264,7 @@ class Relay:
         ids: IdFactory | None = None,
     ) -> Self:
         """The relay as it was at its `snapshot`; see `Session.resume`."""
+        now = checked(now)
 
         def session(told: JsonObject) -> Session:
             return Session.resume(encode(told), now=now, unix_time=unix_time, ids=ids)
