@@ -25,24 +25,30 @@ from hypothesis import strategies as st
 from support.frames import (
     Frame,
     already_active,
+    announced,
     arguments_done,
+    audio_delta,
     committed,
+    completed,
     error,
     item_added,
     message,
     playing,
     response_created,
     response_done,
+    session_created,
     session_updated,
     speech,
     text_of,
 )
 from support.picture import picture
 from support.public import public_calls
+from support.samples import CLIENT_FRAMES, SERVER_FRAMES
 from support.situations import Ids, Situation, situations
 from talkwire import DIRECT, RELAY, SIDEBAND, Hop, LocalProtocolError, Phase, Relay, Session
-from talkwire.errors import UnreadableError
+from talkwire.errors import ProtocolError, UnreadableError
 from talkwire.realtime.beta import Dialect
+from talkwire.realtime.commands import InputAudioBufferAppend
 from talkwire.realtime.kind import Kind
 from talkwire.service import Service
 
@@ -321,10 +327,52 @@ def fields_of(kind: type[Any]) -> Iterator[tuple[str, Any]]:
             yield each.name, hints[each.name]
 
 
+SAID: list[Frame] = [
+    *SERVER_FRAMES.values(),
+    *AFTERMATH,
+    *announced("resp_1", "call_1"),
+    *completed("resp_1", "call_1"),
+    *(session_created(), session_updated(), response_created("resp_1")),
+    *(error("invalid_api_key"), audio_delta("resp_1", "item_1", 100)),
+]
+CONTROL: list[Frame] = [
+    {"type": "talkwire.hello", "version": 1},
+    {"type": "talkwire.hello", "version": 2},
+    {"type": "talkwire.ready", "call_id": "rtc_1"},
+    {"type": "talkwire.text", "text": "Hello."},
+    {"type": "talkwire.bye"},
+]
+
+
+def frames(*rows: Frame) -> st.SearchStrategy[str | bytes]:
+    """Frames that say something, as text or bytes, and now and then something else."""
+    text = st.sampled_from([text_of(row) for row in rows])
+    return st.one_of(text, text.map(str.encode), values(str | bytes))
+
+
+# Any text would do for a type; few of them would get past the first look.
+TOLD: dict[tuple[type[Any], str, str], st.SearchStrategy[str | bytes]] = {
+    (Session, "receive", "frame"): frames(*SAID),
+    (Service, "receive", "frame"): frames(*CLIENT_FRAMES.values()),
+    (Relay, "receive", "message"): st.one_of(
+        frames(*SAID, *CONTROL),
+        st.lists(st.sampled_from([*SAID, *CONTROL]), min_size=2, max_size=4).map(
+            lambda rows: "\n".join(map(text_of, rows))
+        ),
+    ),
+}
+
+
+def value_for(kind: type[Any], call: str, name: str) -> st.SearchStrategy[Any]:
+    """A value of the type that an argument of a call asks for."""
+    told = TOLD.get((kind, call, name))
+    return values(public_calls(kind)[call][name]) if told is None else told
+
+
 def arguments_of(kind: type[Any], call: str) -> st.SearchStrategy[Arguments]:
     """Any arguments of the types that a call asks for."""
     return st.fixed_dictionaries(
-        {name: values(hint) for name, hint in public_calls(kind)[call].items()}
+        {name: value_for(kind, call, name) for name in public_calls(kind)[call]}
     )
 
 
@@ -367,8 +415,9 @@ def misuse(make: Callable[[], Subject], call: str, arguments: Arguments) -> None
         subject.go_on()
 
 
-# Of no type that any call takes, or of that of another argument.
-WRONG = st.sampled_from([None, 3, 1.5, "x", b"x", [], {}, (), object(), list])
+# Of no type that any call takes, or of that of another argument; nan is no time.
+WRONGS = [None, 3, 1.5, "x", b"x", [], {}, (), object(), list, bytearray(b"x"), float("nan")]
+WRONG = st.sampled_from(WRONGS)
 
 
 def wrong_for(kind: type[Any], call: str) -> st.SearchStrategy[Arguments]:
@@ -376,17 +425,20 @@ def wrong_for(kind: type[Any], call: str) -> st.SearchStrategy[Arguments]:
     hints = public_calls(kind)[call]
     return st.sampled_from(sorted(hints)).flatmap(
         lambda wrong: st.fixed_dictionaries(
-            {name: WRONG if name == wrong else values(hint) for name, hint in hints.items()}
+            {name: WRONG if name == wrong else value_for(kind, call, name) for name in hints}
         )
     )
 
 
 def mistype(make: Callable[[], Subject], call: str, arguments: Arguments) -> None:
-    """Call with a wrong type, which is for a type checker to find; nothing may be half done."""
+    """Call with a wrong type, which is for a type checker to find; nothing may be half done.
+
+    It is refused, or Python refuses it; any other error is one that nobody thought of.
+    """
     subject = make()
     try:
         getattr(subject.target, call)(**arguments)
-    except Exception as error:
+    except (ProtocolError, TypeError) as error:
         spared(subject, make(), f"{call}: {error!r}")
     else:
         subject.go_on()
@@ -480,3 +532,64 @@ def test_an_engine_cannot_say_what_kind_of_frame_its_words_are() -> None:
     with pytest.raises(LocalProtocolError, match="transcribed"):
         make().target.transcribed(**arguments)
     misuse(make, "transcribed", arguments)
+
+
+@pytest.mark.parametrize("wrong", WRONGS, ids=lambda wrong: repr(wrong)[:12])
+@pytest.mark.parametrize("name", sorted(inspect.signature(Session).parameters))
+def test_a_session_is_opened_with_what_it_can_live_with_or_not_at_all(
+    name: str, wrong: Any
+) -> None:
+    if name == "ids" and callable(wrong):
+        return
+    try:
+        session = Session(**{"now": NOW, name: wrong})
+    except LocalProtocolError as refusal:
+        assert name in str(refusal)
+    else:
+        session.receive(text_of(session_updated()), now=NOW)
+        aftermath(session, session)
+        Session.resume(session.snapshot(now=NOW), now=NOW)
+
+
+@pytest.mark.parametrize("wrong", WRONGS, ids=lambda wrong: repr(wrong)[:12])
+@pytest.mark.parametrize("name", sorted({*inspect.signature(Relay).parameters} - {"subscribe"}))
+def test_a_relay_is_opened_with_what_it_can_live_with_or_not_at_all(name: str, wrong: Any) -> None:
+    session = Session(plane=RELAY, now=NOW)
+    try:
+        relay = Relay(**{"session": session, "now": NOW, name: wrong})
+    except LocalProtocolError as refusal:
+        assert name in str(refusal)
+    else:
+        relay.receive(text_of(CONTROL[0]), now=NOW)
+        aftermath(relay, session)
+
+
+BY_NAME: list[tuple[str, Arguments]] = [
+    ("send_audio", {"audio": 5, "now": NOW}),
+    ("report_playback", {"item_id": "a", "played_ms": "x", "now": NOW}),
+    ("report_playback", {"item_id": 3, "played_ms": 1, "now": NOW}),
+    ("report_playback", {"item_id": "a", "played_ms": 1, "content_index": "x", "now": NOW}),
+    *(("receive", {"frame": frame, "now": NOW}) for frame in (None, memoryview(b"{}"), 3)),
+    *(
+        ("receive", {"frame": text_of(frame), "now": now})
+        for frame in (response_created("resp_9"), completed("resp_1", "call_1")[-1])
+        for now in (None, "1", float("nan"), float("inf"))
+    ),
+    *(
+        (call, {"now": now})
+        for call in ("receive_close", "handle_timeout", "close", "cancel", "snapshot")
+        for now in (None, "1", float("nan"), -float("inf"))
+    ),
+    ("send", {"command": InputAudioBufferAppend(audio=[1]), "now": NOW}),  # type: ignore
+    ("send_text", {"text": "Hi.", "now": float("nan")}),
+]
+
+
+@pytest.mark.parametrize(("call", "arguments"), BY_NAME)
+def test_what_is_of_no_use_to_a_session_is_refused_and_nothing_is_half_done(
+    call: str, arguments: Arguments
+) -> None:
+    at = Situation(DIRECT, Phase.READY, "active", "announced")
+    with pytest.raises(LocalProtocolError):
+        getattr(ASession(at).target, call)(**arguments)
+    mistype(partial(ASession, at), call, arguments)
