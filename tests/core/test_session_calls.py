@@ -35,6 +35,7 @@ from talkwire import (
     Outcome,
     Plane,
     Respond,
+    Session,
     commands,
 )
 from talkwire.realtime.state import Call
@@ -135,6 +136,40 @@ def test_a_clone_that_names_the_function_only_at_the_end_is_understood() -> None
     script.begin("resp_1")
     script.hear(output_item("added", "resp_1", call("call_1", name="", status="in_progress")))
     assert script.tell(arguments_done("resp_1", "call_1", '{"city":"Rome"}')) == [WEATHER]
+
+
+def unnamed(script: Script) -> None:
+    """Beta says the arguments without a name, and here nobody has announced the call."""
+    script.begin("resp_1")
+    said = arguments_done("resp_1", "call_1", '{"city":"Rome"}', name="")
+    assert script.tell(said) == []
+
+
+@pytest.mark.parametrize("which", ["output_item.done", "item.done", "response.done"])
+def test_a_call_without_a_name_waits_for_the_event_that_has_it_2_1(which: str) -> None:
+    script = Script()
+    unnamed(script)
+    assert script.tell(end_of_call(which)) == [WEATHER]
+    answer(script, "call_1")
+    script.hear(response_done("resp_1"))
+    assert follow_ups(script) == 1
+
+
+def test_a_call_that_nobody_names_is_emitted_without_a_name_at_the_end_2_1() -> None:
+    script = Script()
+    unnamed(script)
+    script.session = Session.resume(script.session.snapshot(now=0.0), now=0.0)
+    assert script.tell(response_done("resp_1")) == [evolve(WEATHER, name="")]
+    answer(script, "call_1")
+    assert follow_ups(script) == 1
+
+
+def test_a_call_that_nobody_names_is_cut_off_with_its_response_2_1() -> None:
+    script = Script()
+    unnamed(script)
+    cut = script.tell(response_done("resp_1", "cancelled", reason="client_cancelled"))
+    assert FunctionCallCut(call_id="call_1", name="") in cut
+    assert not [each for each in cut if isinstance(each, FunctionCall)]
 
 
 def test_calls_that_interleave_are_told_apart_3_2() -> None:

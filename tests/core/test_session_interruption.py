@@ -108,8 +108,8 @@ def test_the_truncation_is_settled_like_any_command() -> None:
 
 @pytest.mark.parametrize(
     ("ms", "played"),
-    [(1000, 1000), (1000, 1500), (0, None), (1000, None)],
-    ids=["all heard", "more than all", "no audio yet", "no player reports"],
+    [(1000, 1000), (1000, 1500), (0, None)],
+    ids=["all heard", "more than all", "no audio yet"],
 )
 def test_nothing_is_cut_where_nothing_is_left_to_hear(ms: int, played: int | None) -> None:
     script = speaking(ms, played)
@@ -123,6 +123,22 @@ def test_an_item_of_which_nothing_was_heard_is_interrupted_but_not_cut() -> None
     assert script.tell(speech("started", "item_u")) == [
         Interrupted(response_id="resp_1", item_id="item_a", audio_end_ms=0)
     ]
+    assert truncations(script) == []
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
+def test_sound_of_which_no_player_reports_is_stopped_once_and_not_cut(ended: bool) -> None:
+    """§3.6: the client must stop playing; what was played of it is not known."""
+    script = speaking(1000)
+    if ended:
+        script.hear(response_done("resp_1"))
+    assert script.tell(speech("started", "item_u")) == [
+        Interrupted(response_id="resp_1", item_id="item_a")
+    ]
+    assert script.session.is_stopped("resp_1")
+    assert script.tell(speech("started", "item_v")) == []
+    script.session.report_playback("item_a", 400, now=0.0)
+    assert script.tell(speech("started", "item_w")) == []
     assert truncations(script) == []
 
 

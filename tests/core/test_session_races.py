@@ -325,6 +325,7 @@ def test_what_was_stopped_can_still_be_cut_and_late_audio_does_not_make_it_audib
     pair.engine("speech_started", audio_start_ms=0)
     pair.run()
     assert sent(pair, "conversation.item.truncate") == []
+    pair.call("report_playback", item_id, 5000)
     pair.call("truncate_audio", item_id, 5000)
     assert sent(pair, "conversation.item.truncate")[0]["audio_end_ms"] == 400
 

@@ -90,6 +90,9 @@ def _complete(
     as_announced = record.belongs_to(*place) and books.gate.is_open(response_id)
     if not (books.plane.trusted or as_announced):
         return [_not_so(call_id, response_id, said_by)]
+    if not (record.name or name) and response_id and not books.gate.has_ended(response_id):
+        record.arguments = arguments  # beta's have no name: an item that has it follows (§2.1)
+        return []
     call = books.calls.complete(call_id, name=name, arguments=arguments)
     return [] if call is None else [call]
 

@@ -37,6 +37,8 @@ class CallRecord:
     state: Call = Call.ANNOUNCED
     out_of_band: bool = False
     """It stands outside the conversation, where no output can follow it."""
+    arguments: str | None = None
+    """Whole, while nobody has named the function yet."""
 
     @property
     def batch(self) -> str:
@@ -107,7 +109,7 @@ class Calls:
         before, record.state = record.state, self._next(record, CallInput.COMPLETE)
         if before is record.state:
             return None
-        record.name = record.name or name
+        record.name, record.arguments = record.name or name, None
         return FunctionCall(
             call_id=call_id,
             name=record.name,
@@ -164,22 +166,28 @@ class Calls:
         if batch is not None:
             batch.open.add(call_id)
 
-    def response_done(self, response_id: str) -> list[FunctionCallCut]:
-        """A response ended: what it had announced and not completed never will be."""
+    def response_done(
+        self, response_id: str, *, completed: bool
+    ) -> list[FunctionCall | FunctionCallCut]:
+        """A response ended: what it had announced and not completed never will be, and what it
+        has not named stays without a name."""
         batch = self._batches.get(response_id)
         if batch is None:
             return []
         batch.response_done = True
-        cut: list[FunctionCallCut] = []
+        ended: list[FunctionCall | FunctionCallCut] = []
         for call_id in sorted(batch.open):
             record = self._records[call_id]
+            if completed and record.arguments is not None:
+                call = self.complete(call_id, name="", arguments=record.arguments)
+                ended += [] if call is None else [call]
             before, record.state = record.state, self._next(record, CallInput.RESPONSE_DONE)
             if before is not record.state:
                 batch.open.discard(call_id)
-                cut.append(FunctionCallCut(call_id=call_id, name=record.name))
+                ended.append(FunctionCallCut(call_id=call_id, name=record.name))
         if all(self._records[call_id].out_of_band for call_id in batch.open):
             batch.open.clear()  # they cannot be answered, so nothing waits for it
-        return cut
+        return ended
 
     def take_follow_up(self, batch_id: str) -> Respond:
         """Whether one follow-up response is due now: all answered, and the response ended."""

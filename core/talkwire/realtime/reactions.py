@@ -145,7 +145,7 @@ def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> 
     response_id = response.id or books.gate.active or ""
     events += claimed_by_response(books, response, event.type)
     mcp_response(books, event, events)
-    events += books.calls.response_done(response_id)
+    events += books.calls.response_done(response_id, completed=response.status == "completed")
     if response.status == "cancelled":
         books.interrupt(response_id, events)
     _account(books, response, events)
@@ -259,7 +259,11 @@ def _speech_started(
     books.playback.user_speaks = True
     if books.service_responds:
         books.gate.speech(True)
-    cut = books.cut_playing() if books.settings.speech_interrupts else None
+    if not books.settings.speech_interrupts:
+        return
+    cut = books.cut_playing()
+    if cut is None and books.plane.carries_audio:
+        cut = books.playback.stop_unreported()
     if cut is not None:
         books.interrupt(cut.response_id, events, cut)
 
