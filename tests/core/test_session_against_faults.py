@@ -69,6 +69,7 @@ from talkwire import (
     LocalProtocolError,
     Outcome,
     Plane,
+    Respond,
     Session,
     UnknownEvent,
     commands,
@@ -358,8 +359,8 @@ class Faulty(RuleBasedStateMachine):
         self._try("send_text", "What is the weather in Rome?", respond=respond)
 
     @precondition(lambda self: self.witness.emitted)
-    @rule(pick=PICK, respond=st.booleans())
-    def answer(self, pick: int, respond: bool) -> None:
+    @rule(pick=PICK, respond=st.sampled_from([True, False, *Respond]))
+    def answer(self, pick: int, respond: Respond | bool) -> None:
         call_id = one_of(list(self.witness.emitted), pick)
         self._try("send_function_result", call_id, "21", respond=respond)
 
