@@ -10,8 +10,7 @@ from attrs import frozen
 from msgspec import UNSET, UnsetType
 
 from ..values import Value
-from .json_values import JsonObject as JsonObject
-from .json_values import is_object as is_object
+from .json_values import JsonObject
 
 
 @frozen(kw_only=True, eq=False, repr=False)
