@@ -149,7 +149,7 @@ class Connection:
         await self.flush()
 
     async def truncate_audio(
-        self, item_id: str, audio_end_ms: int, *, content_index: int = 0
+        self, item_id: str, audio_end_ms: float, *, content_index: int = 0
     ) -> str:
         """`Session.truncate_audio`."""
         event_id = self.session.truncate_audio(

@@ -74,7 +74,8 @@ def chosen(
 
 
 def _is_seconds(delay: object) -> bool:
-    return isinstance(delay, int | float) and 0 <= delay < math.inf
+    is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
+    return is_number and 0 <= delay < math.inf
 
 
 class Moment(float):

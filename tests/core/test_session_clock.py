@@ -222,7 +222,7 @@ def test_where_you_play_the_audio_your_reports_tell_when_it_is_silent() -> None:
 # -- delays of your own
 
 
-@pytest.mark.parametrize("bad", [-1.0, float("inf"), float("nan"), "soon"])
+@pytest.mark.parametrize("bad", [-1.0, True, float("inf"), float("nan"), "soon"])
 def test_what_is_no_time_is_no_delay(bad: Any) -> None:
     with pytest.raises(LocalProtocolError, match="not a time in seconds"):
         Session(now=0.0, delays={Timer.TOOL: bad})
