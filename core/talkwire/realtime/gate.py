@@ -222,7 +222,7 @@ class ResponseGate:
 
     def quiet(self) -> None:
         """What the user says comes to nothing, or is not answered by the service."""
-        self.user_speaks = self._turn = False
+        self.user_speaks = False
 
     def acknowledged(self, item_id: str) -> None:
         """The service has this item; a response that starts from now on sees it."""
@@ -257,8 +257,9 @@ class ResponseGate:
         """
         if moved_by is GateInput.GIVE_UP and self._on_its_way is not None:
             self._given_up = (*self._given_up, *self._on_its_way.event_ids)[-REMEMBERED:]
+        if self.state is Gate.SERVER_EXPECTED:
+            self._turn = False  # it was waited for; of a create of ours it says nothing
         self._move(moved_by)
-        self._turn = False
         return self._take_on_its_way()
 
     def not_active(self) -> list[str]:
