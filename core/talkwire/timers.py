@@ -74,8 +74,9 @@ def chosen(
 
 
 def _is_seconds(delay: object) -> bool:
-    is_number = isinstance(delay, int | float) and not isinstance(delay, bool)
-    return is_number and 0 <= delay < math.inf
+    if isinstance(delay, bool) or not isinstance(delay, int | float):
+        return False
+    return 0 <= delay < math.inf
 
 
 class Moment(float):
