@@ -20,7 +20,6 @@ from support.frames import (
     completed,
     event,
     item_added,
-    item_done,
     message,
     response_created,
     response_done,
@@ -66,7 +65,7 @@ def a_call() -> list[str]:
     hear(item_added(message("item_2", "user", "What is the\n\x1b[31mweather?"), "item_1"))
     hear(response_created("resp_1"), *completed("resp_1", "call_1", '{"city":"Rome"}'))
     made = call("call_1", status="completed", arguments='{"city":"Rome"}')
-    hear(item_added(made, "item_2"), item_done(made), response_done("resp_1"))
+    hear(item_added(made, "item_2"), response_done("resp_1"))
     session.send_function_result("call_1", "Fog.", now=3.0)
     result = {"id": "item_4", "type": "function_call_output", "call_id": "call_1", "output": "Fog."}
     hear(item_added(result, made["id"]))
