@@ -6,6 +6,7 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 """
 
 from .errors import LocalProtocolError, ProtocolError, UnreadableError
+from .hop import Hop, PageEvent, PageHello, PageLeft, PageOffer, PageReady, PageText
 from .realtime import commands, events, translation
 from .realtime.beta import Dialect
 from .realtime.calls import CallRecord, Calls, Respond
@@ -43,7 +44,7 @@ from .realtime.session import Session
 from .realtime.settings import Settings
 from .realtime.state import Approval, Gate, Mcp, Phase
 from .realtime.usage import Allowance, SessionUsage
-from .relay import Hop, PageEvent, PageHello, PageLeft, PageReady, PageText, Relay
+from .relay import Relay
 from .timers import Timer
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "PageEvent",
     "PageHello",
     "PageLeft",
+    "PageOffer",
     "PageReady",
     "PageText",
     "Phase",

@@ -134,7 +134,7 @@ class _Log:
     def __init__(self, write: Write) -> None:
         self._write = write
         self._secrets: dict[str, str] = {}
-        self._drained = False
+        self._drained: set[On] = set()
 
     def begin(self, recorded: Session | Relay, session: Session, now: float) -> None:
         snapshot = recorded.snapshot(now=0.0)  # times as they are: the replay has the same clock
@@ -157,14 +157,14 @@ class _Log:
         if call == "receive" and told:
             told[0] = _without_ticket(args[0])
         named = {name: argument(value) for name, value in options.items()}
-        self._drained = False
+        self._drained.clear()
         self.write(Line(call=call, on=on, args=told, options=named))
 
     def leave(self, on: On, out: str | list[str] | None) -> None:
         """What was taken out; that there is no more is written once."""
-        if out is not None or not self._drained:
+        if out is not None or on not in self._drained:
             self.write(Line(out=out, on=on))
-        self._drained = out is None
+        (self._drained.add if out is None else self._drained.discard)(on)
 
     def write(self, line: Header | Line) -> None:
         text = written(line)

@@ -5,14 +5,28 @@ is decoded. This file knows frames and trust; what a frame means is the session'
 A message holds one frame a line, so that both sides may send many at once.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, Literal, Self
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, Self
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import define
 
 from .errors import LocalProtocolError
+from .hop import (
+    CONTROL,
+    DECODERS,
+    HOPS,
+    MOVES,
+    VERSION,
+    Hop,
+    HopInput,
+    PageEvent,
+    PageHello,
+    PageLeft,
+    PageOffer,
+    PageReady,
+    PageText,
+)
 from .realtime.clock import checked
 from .realtime.happenings import Anomaly, Event, InvalidFrame, TimedOut
 from .realtime.ids import IdFactory
@@ -22,118 +36,32 @@ from .realtime.state import advance
 from .realtime.wire import encode
 from .snapshot import read, write
 from .timers import Timer, TimerTable
-from .values import Named, Value
 
-VERSION = 1
 # A page's frame may be no larger; transcripts and function calls need a tenth of it.
 MAX_FRAME_BYTES = 64 * 1024
-_CONTROL = re.compile(r'\s*\{\s*"type"\s*:\s*"(talkwire\.[^"]*)"')
-
-
-class Hop(Named):
-    """Where the hop stands."""
-
-    WAITING = "waiting"
-    """The page has not said hello."""
-    GREETED = "greeted"
-    """The page may be told how to open its call."""
-    OPENING = "opening"
-    """`talkwire.init` was sent; the page is opening the call."""
-    OPEN = "open"
-    """The data channel is open and the first commands are on it."""
-    CLOSED = "closed"
-    """Either side has gone. Terminal."""
-
-
-class HopInput(Named):
-    """What moves the hop."""
-
-    HELLO = "talkwire.hello"
-    INIT = "talkwire.init"
-    READY = "talkwire.ready"
-    FRAME = "a frame of the session"
-    TEXT = "talkwire.text"
-    CLOSE = "talkwire.bye or the end of the websocket"
-
-
-_H, _HI = Hop, HopInput
-
-HOPS: Mapping[Hop, Mapping[HopInput, Hop]] = {
-    Hop.WAITING: {_HI.HELLO: _H.GREETED, _HI.CLOSE: _H.CLOSED},
-    Hop.GREETED: {_HI.INIT: _H.OPENING, _HI.CLOSE: _H.CLOSED},
-    Hop.OPENING: {
-        _HI.READY: _H.OPEN,
-        _HI.FRAME: _H.OPENING,  # the service may speak before the page reports
-        _HI.TEXT: _H.OPENING,
-        _HI.CLOSE: _H.CLOSED,
-    },
-    Hop.OPEN: {_HI.FRAME: _H.OPEN, _HI.TEXT: _H.OPEN, _HI.CLOSE: _H.CLOSED},
-    Hop.CLOSED: {},
-}
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class PageHello(Value):
-    """The page is there: who it says it is, and the ticket it was given, if any."""
-
-    type: Literal["talkwire.hello"] = "talkwire.hello"
-    version: int | str
-    client: str = ""
-    ticket: str | None = field(default=None, repr=False)
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class PageReady(Value):
-    """The call is open. `call_id` is the page's claim; not every browser can read it."""
-
-    type: Literal["talkwire.ready"] = "talkwire.ready"
-    call_id: str | None = None
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class PageText(Value):
-    """The user typed this. What becomes of it is yours to decide: `send_text`, as a rule."""
-
-    type: Literal["talkwire.text"] = "talkwire.text"
-    text: str
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class PageLeft(Value):
-    """The page is going, or was sent away; ARCHITECTURE lists the codes."""
-
-    type: Literal["talkwire.bye"] = "talkwire.bye"
-    code: str = "page_closed"
-    message: str = ""
-
-
-PageEvent = PageHello | PageReady | PageText | PageLeft
-
-_DECODERS: dict[str, Callable[[str], PageEvent]] = {
-    "talkwire.hello": msgspec.json.Decoder(PageHello).decode,
-    "talkwire.ready": msgspec.json.Decoder(PageReady).decode,
-    "talkwire.text": msgspec.json.Decoder(PageText).decode,
-    "talkwire.bye": msgspec.json.Decoder(PageLeft).decode,
-}
 
 
 @define(init=False, eq=False, repr=False)
 class Relay:
-    """A `Session` behind a page: the same doors, and the handshake that opens the call.
+    """A `Session` and its page: the same doors, and the handshake that opens the call.
 
-    `subscribe` names the event types the page shall pass on, beside those the session needs;
-    None: all of them. **After every input, drain `next_frame`**; each is one message.
+    On the `RELAY` plane the page carries the session's frames: what it passes on are claims, and
+    `subscribe` names the event types it shall pass on, beside those the session needs; None: all.
+    On the `SIDEBAND` plane the session has a wire of its own: drive `session` over it, as you
+    drive this over the page's. No frame of the page's then reaches it (S3).
 
-    Raises LocalProtocolError for a session on a plane that trusts what it hears: a page only
-    claims what the service said (S3). `RELAY` is the plane for it.
+    **After every input, drain `next_frame`**, of both where there are two; each is one message.
+
+    Raises LocalProtocolError for a session whose plane carries audio: a page's call does.
     """
 
     session: Session
     hop: Hop
     call_id: str | None
-    """The call's id as the page reports it: a claim (S10)."""
+    """The call's id: of the `answer` you gave, otherwise as the page claims it (S10)."""
     _subscribe: list[str] | None
     _max_frame_bytes: int
+    _opens: HopInput | None
     _call: JsonObject | None
     _control: list[str]
     _timers: TimerTable
@@ -151,16 +79,17 @@ class Relay:
             raise LocalProtocolError(f"Relay: session is a Session, not {session!r:.40}")
         if type(max_frame_bytes) is not int:
             raise LocalProtocolError(f"Relay: max_frame_bytes is no count: {max_frame_bytes!r:.40}")
-        if session.plane.trusted:
+        if session.plane.carries_audio:
             raise LocalProtocolError(
-                f"Relay: its session is on the {session.plane.name} plane, which trusts what it "
-                "hears, and a page only claims it; make it with plane=RELAY"
+                f"Relay: its session is on the {session.plane.name} plane, which carries audio, "
+                "and a page's call does; make it with plane=RELAY or plane=SIDEBAND"
             )
         self.session = session
         self.hop = Hop.WAITING
         self.call_id = None
         self._subscribe = None if subscribe is None else sorted({*subscribe, *session.needs()})
         self._max_frame_bytes = max_frame_bytes
+        self._opens = None
         self._call = None
         self._control = []
         self._timers = TimerTable()
@@ -184,7 +113,7 @@ class Relay:
                 # Counting characters is enough to refuse a flood; at most four bytes each.
                 reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
                 events += self.session.count(InvalidFrame(reason=reason, frame=line))
-            elif control := _CONTROL.match(line):
+            elif control := CONTROL.match(line):
                 events += self._receive_control(control[1], line, now)
             elif line:
                 events += self._receive_frame(line, now)
@@ -206,10 +135,7 @@ class Relay:
         for timer in self._timers.expire(now):
             events.append(TimedOut(timer=timer))
             events += self.close("failed", f"no talkwire.{timer.value} in time", now=now)
-        events += self.session.handle_timeout(now=now)
-        if self.session.closed:  # it had to end itself: the page is still there
-            events += self.close("failed", "the service ended the session", now=now)
-        return events
+        return [*events, *self.session.handle_timeout(now=now)]
 
     # -- what you want
 
@@ -220,12 +146,29 @@ class Relay:
         does goes first on the data channel. Raises LocalProtocolError when called twice, when
         the page has gone, or for words that are not Unicode.
         """
-        if self._call is not None or self.hop is Hop.CLOSED:
-            raise LocalProtocolError(f"open_call is not legal when the hop is {self.hop.value}")
         call, now = {"url": url, "key": key}, checked(now)
         _written(call, "open_call")
-        self._call = call
-        self._init(now)
+        self._open("open_call", HopInput.INIT, call, now)
+
+    def ask_for_offer(self, *, now: float) -> None:
+        """Have the page send its SDP offer, as `PageOffer`: you post it, and no key reaches it.
+
+        May be called before the page says hello. Raises LocalProtocolError as `open_call` does.
+        """
+        self._open("ask_for_offer", HopInput.ASK, None, checked(now))
+
+    def answer(self, sdp: str, call_id: str, *, now: float) -> None:
+        """Hand the page the service's answer to its offer; `call_id` is what the service named.
+
+        Raises LocalProtocolError unless an offer waits, and for words that are not Unicode.
+        """
+        checked(now)
+        if HopInput.ANSWER not in HOPS[self.hop]:
+            raise LocalProtocolError(f"answer is not legal when the hop is {self.hop.value}")
+        answer = _written({"type": "talkwire.answer", "sdp": sdp, "call_id": call_id}, "answer")
+        self._move(HopInput.ANSWER)
+        self.call_id = call_id
+        self._control.append(answer)
 
     def close(
         self, code: str = "ended", message: str = "The server ended the call.", *, now: float
@@ -235,7 +178,7 @@ class Relay:
         Raises LocalProtocolError for words that are not Unicode.
         """
         now = checked(now)
-        goodbye = _written({"type": "talkwire.bye", "code": code, "message": message}, "close")
+        goodbye = _goodbye(code, message)
         if self._move(HopInput.CLOSE):
             self._control.append(goodbye)
         return self.receive_close(reason=message, now=now)
@@ -244,8 +187,13 @@ class Relay:
 
     def next_frame(self) -> str | None:
         """The next message for the page, several frames in it; None when there is none."""
+        if self.session.closed and self._move(HopInput.CLOSE):  # the page is still there
+            message = "the service ended the session"
+            self._control.append(
+                encode({"type": "talkwire.bye", "code": "failed", "message": message})
+            )
         lines, self._control = self._control, []
-        if self.hop in (Hop.OPENING, Hop.OPEN):
+        if self._carries and HopInput.FRAME in HOPS[self.hop]:
             while (frame := self.session.next_frame()) is not None:
                 lines.append(frame)
         return "\n".join(lines) or None
@@ -279,9 +227,20 @@ class Relay:
     @property
     def closed(self) -> bool:
         """Whether either side has gone; a last message may still be there to drain."""
-        return self.hop is Hop.CLOSED
+        return self.hop is Hop.CLOSED or self.session.closed
 
     # --
+
+    @property
+    def _carries(self) -> bool:
+        """Whether the page carries the session's frames; otherwise it hears the service itself."""
+        return not self.session.plane.trusted
+
+    def _open(self, call: str, opens: HopInput, told: JsonObject | None, now: float) -> None:
+        if self._opens is not None or self.hop is Hop.CLOSED:
+            raise LocalProtocolError(f"{call} is not legal when the hop is {self.hop.value}")
+        self._opens, self._call = opens, told
+        self._init(now)
 
     def _move(self, moved_by: HopInput) -> bool:
         hop = advance(HOPS, self.hop, moved_by)
@@ -293,10 +252,13 @@ class Relay:
     def _receive_frame(self, line: str, now: float) -> Sequence[Event]:
         if not self._move(HopInput.FRAME):
             return self.session.count(Anomaly(type="frame", reason=f"the hop is {self.hop.value}"))
+        if not self._carries:
+            reason = "the session hears the service itself"
+            return self.session.count(Anomaly(type="frame", reason=reason))
         return self.session.receive(line, now=now)
 
     def _receive_control(self, kind: str, line: str, now: float) -> Sequence[Event | PageEvent]:
-        decode = _DECODERS.get(kind)
+        decode = DECODERS.get(kind)
         if decode is None:
             reason = "no control message of the page has this type"
             return self.session.count(Anomaly(type=kind, reason=reason))
@@ -304,7 +266,7 @@ class Relay:
             event = decode(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return self.session.count(InvalidFrame(reason=str(error), frame=line))
-        if not self._move(_MOVES[type(event)]):
+        if not self._move(MOVES[type(event)]):
             return self.session.count(Anomaly(type=kind, reason=f"the hop is {self.hop.value}"))
         return self._ANSWERS[type(event)](self, event, now)
 
@@ -317,26 +279,27 @@ class Relay:
         return [event]
 
     def _init(self, now: float) -> None:
-        """Send `talkwire.init` once the page is there and the call is known."""
-        if self._call is None or not self._move(HopInput.INIT):
+        """Send `talkwire.init` once the page is there and it is known how the call opens."""
+        if self._opens is None or not self._move(self._opens):
             return
         self._timers.run(Timer.READY, True, now)
         init = {
             "type": "talkwire.init",
             "version": VERSION,
             "call": self._call,
-            "commands": self.session.session_init_data(),
-            "subscribe": self._subscribe,
+            "commands": self.session.session_init_data() if self._carries else [],
+            "subscribe": self._subscribe if self._carries else [],
             "limits": {"max_frame_bytes": self._max_frame_bytes},
         }
         self._control.append(encode(init))
 
     def _ready(self, event: PageReady, now: float) -> Sequence[Event | PageEvent]:
         self._timers.run(Timer.READY, False, now)
-        self.call_id = event.call_id
+        if self._opens is HopInput.INIT:
+            self.call_id = event.call_id
         return [event]
 
-    def _text(self, event: PageText, now: float) -> Sequence[Event | PageEvent]:
+    def _told(self, event: PageOffer | PageText, now: float) -> Sequence[Event | PageEvent]:
         return [event]
 
     def _left(self, event: PageLeft, now: float) -> Sequence[Event | PageEvent]:
@@ -344,18 +307,15 @@ class Relay:
 
     _ANSWERS: ClassVar[dict[type[PageEvent], Callable[..., Sequence[Event | PageEvent]]]] = {
         PageHello: _hello,
+        PageOffer: _told,
         PageReady: _ready,
-        PageText: _text,
+        PageText: _told,
         PageLeft: _left,
     }
 
 
-_MOVES: dict[type[PageEvent], HopInput] = {
-    PageHello: HopInput.HELLO,
-    PageReady: HopInput.READY,
-    PageText: HopInput.TEXT,
-    PageLeft: HopInput.CLOSE,
-}
+def _goodbye(code: str, message: str) -> str:
+    return _written({"type": "talkwire.bye", "code": code, "message": message}, "close")
 
 
 def _written(message: JsonObject, call: str) -> str:

@@ -8,13 +8,14 @@ from attrs import define, evolve, field, frozen
 from msgspec import UNSET
 
 from .errors import UnreadableError
+from .hop import PageEvent
 from .lines import Header, Line, given, read_header, read_line
 from .realtime.happenings import Event
 from .realtime.json_values import JsonObject
 from .realtime.session import Session
 from .realtime.wire import encode
 from .recording import inputs
-from .relay import PageEvent, Relay
+from .relay import Relay
 
 
 @frozen(kw_only=True)

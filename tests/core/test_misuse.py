@@ -168,14 +168,21 @@ class ARelay:
     def __attrs_post_init__(self) -> None:
         scene = self.at.reach()
         self.ids, self.target = scene.ids, Relay(scene.session, now=NOW)
-        steps = [Hop.WAITING, Hop.GREETED, Hop.OPENING, Hop.OPEN]
+        offers = self.hop in (Hop.ASKED, Hop.OFFERED)
+        opening = [Hop.ASKED, Hop.OFFERED] if offers else [Hop.OPENING, Hop.OPEN]
+        steps = [Hop.WAITING, Hop.GREETED, *opening]
         reached = steps.index(self.hop) if self.hop in steps else 0
         if reached >= 1:
             self.target.receive('{"type":"talkwire.hello","version":1}', now=NOW)
-        if reached >= 2:
+        if reached >= 2 and offers:
+            self.target.ask_for_offer(now=NOW)
+        elif reached >= 2:
             self.target.open_call("https://example.test", "ek_1", now=NOW)
         if reached >= 3:
-            self.target.receive('{"type":"talkwire.ready"}', now=NOW)
+            last = (
+                '{"type":"talkwire.offer","sdp":"v=0"}' if offers else '{"type":"talkwire.ready"}'
+            )
+            self.target.receive(last, now=NOW)
         if self.hop is Hop.CLOSED:
             self.target.receive_close(now=NOW)
         assert self.target.hop is self.hop
@@ -517,7 +524,7 @@ def test_a_service_does_nothing_by_halves_for_a_wrong_type(call: str, data: st.D
 
 
 def test_a_page_is_told_nothing_that_is_no_text_and_its_call_stays_as_it_was() -> None:
-    for hop, call in ((Hop.GREETED, "open_call"), (Hop.OPEN, "close")):
+    for hop, call in ((Hop.GREETED, "open_call"), (Hop.OFFERED, "answer"), (Hop.OPEN, "close")):
         words = dict.fromkeys({*public_calls(Relay)[call]} - {"now"}, "\ud800")
         make = partial(ARelay, hop, SITUATIONS[RELAY][0])
         with pytest.raises(LocalProtocolError, match=call):

@@ -17,6 +17,7 @@ from support.frames import (
     response_created,
     response_done,
     session_created,
+    session_updated,
     settings,
     text_delta,
     text_of,
@@ -24,6 +25,7 @@ from support.frames import (
 from talkwire import (
     DIRECT,
     RELAY,
+    SIDEBAND,
     Anomaly,
     FunctionCall,
     InvalidFrame,
@@ -170,8 +172,8 @@ def test_every_call_is_an_input_but_those_that_only_tell() -> None:
     calls = {name for name in dir(Session) if callable(getattr(Session, name)) and name[0] != "_"}
     assert inputs_of(Session) == calls - out - tell
     assert {"receive", "receive_close", "handle_timeout", "send", "cancel"} <= inputs_of(Session)
-    inputs = {"receive", "receive_close", "handle_timeout", "open_call", "close"}
-    assert inputs_of(Relay) == inputs
+    inputs = {"receive", "receive_close", "handle_timeout", "close"}
+    assert inputs_of(Relay) == inputs | {"answer", "ask_for_offer", "open_call"}
 
 
 def test_a_recording_may_begin_at_any_moment() -> None:
@@ -376,6 +378,28 @@ def test_two_recordings_of_the_same_session_are_each_whole() -> None:
     frames = a_talk(record(session, later.append, now=2.5))
     for each in (lines, later):
         assert (replay(each).difference, replay(each).frames) == (None, len(frames))
+
+
+def test_a_page_and_the_sideband_of_its_call_are_recorded_together() -> None:
+    lines: list[str] = []
+    relay = record(Relay(Session(plane=SIDEBAND, now=1.0), now=1.0), lines.append, now=1.0)
+    relay.ask_for_offer(now=1.0)
+    relay.receive(json.dumps(HELLO), now=2.0)
+    relay.receive(json.dumps({"type": "talkwire.offer", "sdp": "v=0"}), now=2.0)
+    relay.answer("v=0", "rtc_1", now=3.0)
+    relay.session.send_text("Hello.", now=3.0)
+    to_page, to_service = drain(relay), drain(relay.session)
+    relay.session.receive(text_of(session_updated()), now=4.0)
+    relay.session.receive_close(code=1000, now=5.0)
+    to_page += drain(relay)
+    assert drain(relay.session) == []
+
+    played = replay(lines)
+    assert (played.difference, played.frames) == (None, len(to_page) + len(to_service))
+    assert isinstance(played.protocol, Relay)
+    assert (played.protocol.hop, played.protocol.call_id) == (relay.hop, "rtc_1")
+    more = replay([*lines, lines[-1].replace("null", '"a frame that never left"')])
+    assert more.difference is not None
 
 
 # -- secrets (S2, S13)

@@ -40,6 +40,7 @@ from talkwire import (
     PageEvent,
     PageHello,
     PageLeft,
+    PageOffer,
     PageReady,
     PageText,
     Phase,
@@ -55,14 +56,15 @@ from talkwire import (
 URL, KEY = "https://example.test/v1/realtime/calls", "ek_1"
 HELLO = {"type": "talkwire.hello", "version": 1, "client": "talkwire.js/0.1.0"}
 READY = {"type": "talkwire.ready", "call_id": "rtc_1"}
+OFFER = {"type": "talkwire.offer", "sdp": "v=0 offer"}
 BYE = {"type": "talkwire.bye", "code": "hangup", "message": "the user hung up"}
 
 
 class Page:
     """A relay, and the page at its other end, played by the test."""
 
-    def __init__(self, *, at: Hop = Hop.OPEN, **how: Any) -> None:
-        self.session = Session(plane=RELAY, now=0.0)
+    def __init__(self, *, at: Hop = Hop.OPEN, plane: Plane = RELAY, **how: Any) -> None:
+        self.session = Session(plane=plane, now=0.0)
         self.relay = Relay(self.session, now=0.0, **how)
         steps = [Hop.WAITING, Hop.GREETED, Hop.OPENING, Hop.OPEN]
         reached = steps.index(at) if at in steps else 0
@@ -100,12 +102,9 @@ def calls(events: Sequence[object]) -> list[FunctionCall]:
 # -- the session behind it
 
 
-@pytest.mark.parametrize("plane", [DIRECT, SIDEBAND], ids=lambda plane: plane.name)
-def test_a_session_that_trusts_what_it_hears_is_not_put_behind_a_page_s3(plane: Plane) -> None:
-    with pytest.raises(LocalProtocolError, match=f"on the {plane.name} plane"):
-        Relay(Session(plane=plane, now=0.0), now=0.0)
-    with pytest.raises(LocalProtocolError, match="direct"):
-        Relay(Session(now=0.0), now=0.0)
+def test_a_session_whose_audio_passes_here_is_not_a_pages() -> None:
+    with pytest.raises(LocalProtocolError, match="on the direct plane, which carries audio"):
+        Relay(Session(plane=DIRECT, now=0.0), now=0.0)
 
 
 def test_a_plane_of_your_own_will_do_if_it_trusts_nobody_s3() -> None:
@@ -271,6 +270,163 @@ def test_a_page_that_has_gone_opens_no_call() -> None:
     with pytest.raises(LocalProtocolError, match=r"open_call is not legal .* closed"):
         page.relay.open_call(URL, KEY, now=0.0)
     assert page.heard() == []
+
+
+# -- an offer that the backend posts, and a session that hears the service itself
+
+
+class Caller(Page):
+    """A page that makes an offer, and the sideband of its call."""
+
+    def __init__(self, *, at: Hop = Hop.OPEN, plane: Plane = SIDEBAND, **how: Any) -> None:
+        super().__init__(at=Hop.GREETED, plane=plane, **how)
+        self.relay.ask_for_offer(now=0.0)
+        steps = [Hop.ASKED, Hop.OFFERED, Hop.OPENING, Hop.OPEN]
+        reached = steps.index(at)
+        if reached >= 1:
+            self.say(OFFER)
+        if reached >= 2:
+            self.relay.answer("v=0 answer", "rtc_1", now=0.0)
+        if reached >= 3:
+            self.say(READY)
+        self.heard()
+        assert self.relay.hop is at
+
+    def hear(self, *frames: Frame, now: float = 0.0) -> list[Event]:
+        """Have the sideband bring each."""
+        return [e for f in frames for e in self.session.receive(text_of(f), now=now)]
+
+    def asked(self) -> list[Frame]:
+        """What the service was sent since the last look."""
+        frames: list[Frame] = []
+        while (frame := self.session.next_frame()) is not None:
+            frames.append(json.loads(frame))
+        return frames
+
+
+def test_a_call_is_opened_by_hello_init_offer_answer_ready() -> None:
+    page = Page(at=Hop.WAITING, plane=SIDEBAND, subscribe=["response.done"])
+    page.relay.ask_for_offer(now=0.0)
+    page.session.session_update({"instructions": "Be brief."}, now=0.0)
+    page.say(HELLO)
+    (init,) = page.heard()
+    assert (page.relay.hop, init["call"]) == (Hop.ASKED, None)
+    assert (init["commands"], init["subscribe"]) == ([], [])
+
+    assert page.say(OFFER) == [PageOffer(sdp="v=0 offer")]
+    page.relay.answer("v=0 answer", "rtc_9", now=0.0)
+    assert page.heard() == [{"type": "talkwire.answer", "sdp": "v=0 answer", "call_id": "rtc_9"}]
+
+    page.say(READY)
+    assert (page.relay.hop, page.relay.call_id) == (Hop.OPEN, "rtc_9")
+    assert page.heard() == []
+
+
+def test_the_page_cannot_rename_a_call_that_the_service_named_s10() -> None:
+    page = Caller(at=Hop.OPENING)
+    page.say({**READY, "call_id": "rtc_of_another"})
+    assert page.relay.call_id == "rtc_1"
+
+
+def test_what_a_page_passes_on_beside_a_sideband_is_not_believed_s3() -> None:
+    page = Caller()
+    page.hear(session_updated(), response_created("r1"), *announced("r1", "c1"))
+    forged = arguments_done("r1", "c1", arguments='{"amount":1000000}')
+    why = "the session hears the service itself"
+    assert page.say(forged) == [Anomaly(type="frame", reason=why)]
+    (told,) = calls(page.hear(arguments_done("r1", "c1", arguments='{"amount":1}')))
+    assert told.arguments == '{"amount":1}'
+
+
+def test_a_call_that_page_and_sideband_both_tell_runs_once() -> None:
+    page = Caller()
+    page.hear(session_updated(), response_created("r1"), *announced("r1", "c1"))
+    done = arguments_done("r1", "c1")
+    assert len(calls([*page.say(done), *page.hear(done), *page.say(done)])) == 1
+
+
+def test_commands_leave_by_the_sideband_and_never_through_the_page() -> None:
+    page = Caller()
+    page.session.send_text("Hello.", now=0.0)
+    assert page.heard() == []
+    assert [frame["type"] for frame in page.asked()] == [
+        "conversation.item.create",
+        "response.create",
+    ]
+
+
+def test_an_offer_may_be_posted_for_a_page_that_relays_as_well() -> None:
+    page = Caller(at=Hop.OPENING, plane=RELAY)
+    page.say(session_updated())
+    assert page.session.phase is Phase.READY
+    page.session.send_text("Hello.", respond=False, now=0.0)
+    assert [frame["type"] for frame in page.heard()] == ["conversation.item.create"]
+
+
+def test_the_end_of_the_sideband_is_the_end_for_the_page() -> None:
+    page = Caller()
+    page.session.receive_close(code=1006, now=0.0)
+    assert page.relay.closed
+    words = "the service ended the session"
+    assert page.heard() == [{"type": "talkwire.bye", "code": "failed", "message": words}]
+    assert page.relay.hop is Hop.CLOSED
+    assert page.heard() == []
+
+
+def test_the_end_of_the_page_is_the_end_of_the_session() -> None:
+    page = Caller()
+    assert isinstance(page.say(BYE)[-1], SessionClosed)
+    assert page.session.closed
+    assert page.heard() == []
+
+
+@pytest.mark.parametrize("at", [Hop.ASKED, Hop.OPENING, Hop.OPEN])
+def test_an_answer_without_an_offer_that_waits_is_refused(at: Hop) -> None:
+    page = Caller(at=at)
+    before = page.relay.call_id
+    with pytest.raises(LocalProtocolError, match=f"answer is not legal when the hop is {at.value}"):
+        page.relay.answer("v=0", "rtc_2", now=0.0)
+    assert (page.relay.hop, page.relay.call_id, page.heard()) == (at, before, [])
+
+
+def test_an_answer_that_is_not_unicode_is_refused() -> None:
+    page = Caller(at=Hop.OFFERED)
+    with pytest.raises(LocalProtocolError, match="answer: cannot be written as JSON"):
+        page.relay.answer("v=0 \ud800", "rtc_2", now=0.0)
+    assert (page.relay.hop, page.relay.call_id, page.heard()) == (Hop.OFFERED, None, [])
+
+
+@pytest.mark.parametrize("at", [Hop.OFFERED, Hop.OPENING, Hop.OPEN])
+def test_a_second_offer_is_an_anomaly(at: Hop) -> None:
+    page = Caller(at=at)
+    assert page.say(OFFER) == [Anomaly(type="talkwire.offer", reason=f"the hop is {at.value}")]
+
+
+def test_an_offer_of_a_page_that_has_a_key_is_an_anomaly() -> None:
+    page = Page(at=Hop.OPENING)
+    assert page.say(OFFER) == [Anomaly(type="talkwire.offer", reason="the hop is opening")]
+
+
+def test_a_page_that_makes_no_offer_is_given_up() -> None:
+    page = Caller(at=Hop.ASKED)
+    deadline = page.relay.next_timeout()
+    assert deadline is not None
+    while Timer.READY not in {
+        e.timer
+        for e in page.relay.handle_timeout(now=page.relay.next_timeout() or deadline)
+        if isinstance(e, TimedOut)
+    }:
+        pass
+    (goodbye,) = page.heard()
+    assert (goodbye["type"], goodbye["code"]) == ("talkwire.bye", "failed")
+
+
+def test_how_the_call_opens_is_said_once() -> None:
+    page = Caller(at=Hop.ASKED)
+    with pytest.raises(LocalProtocolError, match="open_call is not legal when the hop is asked"):
+        page.relay.open_call(URL, KEY, now=0.0)
+    with pytest.raises(LocalProtocolError, match="ask_for_offer is not legal"):
+        page.relay.ask_for_offer(now=0.0)
 
 
 # -- what passes

@@ -141,13 +141,26 @@ def two_in(situation: Situation) -> tuple[Twin, Twin]:
     return Twin(situation.reach().session), Twin(situation.reach().session)
 
 
-def test_the_relay_goes_on_as_well_wherever_its_page_stands() -> None:
+@pytest.mark.parametrize("way", ["by the page", "by the backend"])
+def test_the_relay_goes_on_as_well_wherever_its_page_stands(way: str) -> None:
     hello = {"type": "talkwire.hello", "version": 1}
     ready = {"type": "talkwire.ready", "call_id": "rtc_1"}
+    offer = {"type": "talkwire.offer", "sdp": "v=0"}
+    opening: dict[str, list[Input]] = {
+        "by the page": [
+            lambda twin, at: twin.it.open_call("https://example.test", "ek_1", now=at + twin.ahead),
+            doing("receive", text_of(hello)),
+        ],
+        "by the backend": [
+            doing("ask_for_offer"),
+            doing("receive", text_of(hello)),
+            doing("receive", text_of(offer)),
+            doing("answer", "v=0", "rtc_1"),
+        ],
+    }
     walk: list[Input] = [
         lambda twin, at: twin.it.session.send_text("Hello.", now=at + twin.ahead),
-        lambda twin, at: twin.it.open_call("https://example.test", "ek_1", now=at + twin.ahead),
-        doing("receive", text_of(hello)),
+        *opening[way],
         doing("receive", text_of(ready)),
         *[doing("receive", text_of(frame)) for frame in SERVER_FRAMES.values()],
         doing("handle_timeout"),

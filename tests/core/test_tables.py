@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from support.drawing import PAGE, explained, page, tables
+from talkwire.hop import HOPS, Hop
 from talkwire.realtime.state import (
     APPROVALS,
     CALLS,
@@ -20,7 +21,6 @@ from talkwire.realtime.state import (
     Phase,
     advance,
 )
-from talkwire.relay import HOPS, Hop
 
 Golden = dict[str, dict[str, str]]
 
@@ -161,7 +161,16 @@ HOPS_AS_WRITTEN: Golden = {
         "talkwire.bye or the end of the websocket": "closed",
     },
     "greeted": {
-        "talkwire.init": "opening",
+        "talkwire.init with a key": "opening",
+        "talkwire.init without one": "asked",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "asked": {
+        "talkwire.offer": "offered",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "offered": {
+        "talkwire.answer": "opening",
         "talkwire.bye or the end of the websocket": "closed",
     },
     "opening": {
@@ -180,15 +189,15 @@ HOPS_AS_WRITTEN: Golden = {
 
 Table = Mapping[Any, Mapping[Any, Any]]
 TABLES: list[tuple[Table, enum.Enum, Golden]] = [
+    (HOPS, Hop.WAITING, HOPS_AS_WRITTEN),
     (PHASES, Phase.CONNECTING, PHASES_AS_WRITTEN),
     (GATES, Gate.IDLE, GATES_AS_WRITTEN),
     (CALLS, Call.ANNOUNCED, CALLS_AS_WRITTEN),
     (MCP, Mcp.ASKED, MCP_AS_WRITTEN),
     (APPROVALS, Approval.ASKED, APPROVALS_AS_WRITTEN),
-    (HOPS, Hop.WAITING, HOPS_AS_WRITTEN),
 ]
 each = pytest.mark.parametrize(
-    ("table", "first", "golden"), TABLES, ids=["phase", "gate", "call", "mcp", "approval", "hop"]
+    ("table", "first", "golden"), TABLES, ids=["hop", "phase", "gate", "call", "mcp", "approval"]
 )
 
 

@@ -204,6 +204,7 @@ CLIENT = _templates(
 PAGE = [
     '{"type":"talkwire.hello","version":1,"client":"page"}',
     '{"type":"talkwire.hello","version":2}',
+    '{"type":"talkwire.offer","sdp":"v=0"}',
     '{"type":"talkwire.ready","call_id":"rtc_1"}',
     '{"type":"talkwire.text","text":"Hello."}',
     '{"type":"talkwire.bye","code":"hangup","message":"done"}',

@@ -132,7 +132,11 @@ class SessionRun:
     def _control(self, how: int) -> None:
         assert self.relay is not None
         try:
-            if how & 3:
+            if how & 4:
+                self.relay.ask_for_offer(now=self.now)
+            elif how & 8:
+                self.relay.answer("v=0", "rtc_1", now=self.now)
+            elif how & 3:
                 self.relay.open_call("https://example.test", "ek_1", now=self.now)
             else:
                 self.caused(self.relay.close(now=self.now))
