@@ -2,12 +2,50 @@
 
 import asyncio
 from collections import deque
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
+
+import attrs
 
 from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
 
 from .transport import Transport, TransportClosed
+
+Awaited = TypeVar("Awaited", bound=Event | PageEvent)
+
+
+@attrs.define(eq=False)
+class _Wire:
+    """A door of the core, and the transport that leads to it."""
+
+    door: Session | Relay
+    transport: Transport
+    unsent: str | None = None
+    """The message being sent: still ours until the transport has taken it."""
+    hearing: asyncio.Task[str | bytes | TransportClosed] | None = None
+
+    async def hear(self) -> str | bytes | TransportClosed:
+        """The next message, or the end of the transport."""
+        try:
+            return await self.transport.receive()
+        except TransportClosed as end:
+            return end
+        except OSError as error:  # the network gave up: a TimeoutError of its own is one too
+            return TransportClosed(reason=str(error))
+
+    async def drain(self) -> TransportClosed | None:
+        """Send what is queued, in order; gives the end of the transport where it met that."""
+        try:
+            while (message := self.unsent or self.door.next_frame()) is not None:
+                self.unsent = message
+                await self.transport.send(message)
+                self.unsent = None
+        except TransportClosed as end:
+            return end
+        except OSError as error:
+            return TransportClosed(reason=str(error))
+        return None
 
 
 class Connection:
@@ -18,19 +56,23 @@ class Connection:
     calls return, and what they queued has been handed to the transport by then. One that is
     cancelled meanwhile has been made all the same: what it queued leaves with what comes next.
 
-    Leaving the `async with` block ends the session and closes the transport.
+    With a sideband (`attach`) two transports are waited for at once, each in a task that ends
+    with the `async with` block. Leaving the block ends the session and closes the transports.
     """
 
     def __init__(self, protocol: Session | Relay, transport: Transport) -> None:
         self.protocol = protocol
         self.session = protocol.session if isinstance(protocol, Relay) else protocol
-        self._transport = transport
+        self._wires = [_Wire(protocol, transport)]
         self._events: deque[Event | PageEvent] = deque()
-        self._unsent: str | None = None
-        """The message being sent: still ours until the transport has taken it."""
         self._writing = asyncio.Lock()
         self._waiting: asyncio.Timeout | None = None
         self._closed = asyncio.Event()
+
+    def attach(self, sideband: Transport) -> None:
+        """Drive the relay's session over a transport of its own: the sideband of its call."""
+        self._wires.append(_Wire(self.session, sideband))
+        self._rearm(_now())  # whoever waits for the page alone begins again
 
     async def __aenter__(self) -> Self:
         await self.flush()
@@ -55,67 +97,94 @@ class Connection:
             await self._step()
         return self._events.popleft()
 
+    async def wait_for(self, kind: type[Awaited]) -> Awaited | None:
+        """Pump until there is such an event, and give it; None: the session ended without one.
+        Whoever iterates then still gets all of them."""
+        looked_at = 0
+        while True:
+            for event in list(self._events)[looked_at:]:
+                if isinstance(event, kind):
+                    return event
+            looked_at = len(self._events)
+            if self.protocol.closed:
+                return None
+            await self._step()
+
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
         waiting = asyncio.timeout_at(self.protocol.next_timeout())
         try:
-            message = await self._receive(waiting)
-        except TransportClosed as end:
-            self._lost(end)
-        except OSError as error:
-            if waiting.expired():
-                # Loops may wake a little early; the deadline, which another task may have moved,
-                # is then what the clock says.
-                now = max(waiting.when() or 0, _now())
-                self._events += self.protocol.handle_timeout(now=now)
-            else:  # the network gave up, and not the clock: that is a TimeoutError too
-                self._lost(TransportClosed(reason=str(error)))
+            heard = await self._hear(waiting)
+        except TimeoutError:
+            # Loops may wake a little early; the deadline, which another task may have moved,
+            # is then what the clock says.
+            now = max(waiting.when() or 0, _now())
+            self._events += self.protocol.handle_timeout(now=now)
         else:
-            self._events += self.protocol.receive(message, now=_now())
+            for wire, message in heard:
+                if isinstance(message, TransportClosed):
+                    self._lost(wire, message)
+                else:
+                    self._events += wire.door.receive(message, now=_now())
         await self.flush()
 
-    async def _receive(self, waiting: asyncio.Timeout) -> str | bytes:
+    async def _hear(
+        self, waiting: asyncio.Timeout
+    ) -> list[tuple[_Wire, str | bytes | TransportClosed]]:
+        """What came first, and what came with it."""
         self._waiting = waiting
         try:
             async with waiting:
-                return await self._transport.receive()
+                if len(self._wires) == 1:
+                    [wire] = self._wires
+                    return [(wire, await wire.hear())]
+                return await self._hear_any()
         finally:
             self._waiting = None
+
+    async def _hear_any(self) -> list[tuple[_Wire, str | bytes | TransportClosed]]:
+        for wire in self._wires:
+            if wire.hearing is None:
+                wire.hearing = asyncio.create_task(wire.hear())
+        tasks = [wire.hearing for wire in self._wires if wire.hearing is not None]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        heard: list[tuple[_Wire, str | bytes | TransportClosed]] = []
+        for wire in self._wires:
+            if wire.hearing is not None and wire.hearing.done():
+                heard.append((wire, wire.hearing.result()))
+                wire.hearing = None
+        return heard
 
     async def flush(self) -> None:
         """Send what is queued, in order, one writer at a time. Only calls made on `protocol`
         itself need it."""
         self._rearm()
         async with self._writing:
-            try:
-                while (message := self._unsent or self.protocol.next_frame()) is not None:
-                    self._unsent = message
-                    await self._transport.send(message)
-                    self._unsent = None
-            except TransportClosed as end:
-                self._lost(end)
-            except OSError as error:
-                self._lost(TransportClosed(reason=str(error)))
+            for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
+                end = await wire.drain()
+                if end is not None:
+                    self._lost(wire, end)
         if self.protocol.closed:
             self._closed.set()
 
-    def _rearm(self) -> None:
+    def _rearm(self, deadline: float | None = None) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
         There may be events already: another task found the end before the transport told it."""
         if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(_now() if self._events else self.protocol.next_timeout())
+            at = _now() if self._events else deadline or self.protocol.next_timeout()
+            self._waiting.reschedule(at)
 
-    def _lost(self, end: TransportClosed) -> None:
-        self._events += self.protocol.receive_close(code=end.code, reason=end.reason, now=_now())
+    def _lost(self, wire: _Wire, end: TransportClosed) -> None:
+        self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=_now())
         self._rearm()
 
     async def close(self) -> None:
         """End the session, let its last word out, close the transport; again is a no-op."""
         self._events += self.protocol.close(now=_now())
-        try:
+        async with AsyncExitStack() as ending:
+            for wire in self._wires:
+                ending.push_async_callback(_end, wire)
             await self.flush()
-        finally:
-            await self._transport.close()
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended and its last word is out; somebody must iterate."""
@@ -184,6 +253,13 @@ class Connection:
         event_id = self.session.cancel(now=_now())
         await self.flush()
         return event_id
+
+
+async def _end(wire: _Wire) -> None:
+    await wire.transport.close()
+    if wire.hearing is not None:
+        wire.hearing.cancel()
+        await asyncio.wait([wire.hearing])
 
 
 def _now() -> float:
