@@ -150,6 +150,64 @@ def test_a_call_opens_in_the_order_of_the_hop(visiting: Visit, tmp_path: Path) -
         assert seen(page, "microphone") == [{"state": "on", "message": "The microphone is on."}]
 
 
+def handing_over() -> StandIn:
+    """A backend that posts the page's offer itself and hears the service over a sideband."""
+    there = StandIn()
+    there.init |= {"call": None, "commands": [], "subscribe": []}
+    return there
+
+
+def test_a_call_opens_by_an_offer_that_the_backend_posts(visiting: Visit) -> None:
+    there = handing_over()
+    with visiting(there) as page:
+        connected(page)
+        assert [there.control()["type"] for _ in range(3)] == [
+            "talkwire.hello",
+            "talkwire.offer",
+            "talkwire.ready",
+        ]
+        assert page.evaluate("call.callId") == "rtc_stand_in"
+        assert there.requests.empty(), "the page posted its offer all the same"
+        there.say({"type": "session.updated", "session": {}}, {"type": "response.created"})
+        wait_for_frame(page, "response.created")
+        assert page.evaluate("call.counts.forwarded") == 0
+        assert there.messages.empty()
+
+
+def test_an_answer_without_candidates_does_not_hang_when_the_backend_posted(
+    visiting: Visit,
+) -> None:
+    there = handing_over()
+    there.rewrite = lambda sdp: "".join(
+        line for line in sdp.splitlines(keepends=True) if "candidate" not in line
+    )
+    with visiting(there) as page:
+        connect(page)
+        reason = wait_for_state(page, "failed")
+        assert reason["code"] == "connection_failed" and "network" in reason["message"]
+
+
+@pytest.mark.parametrize("answer", ["", "<html>no</html>"])
+def test_an_answer_of_the_backend_that_is_no_description_fails_the_call(
+    visiting: Visit, answer: str
+) -> None:
+    there = handing_over()
+    there.rewrite = lambda _: answer
+    with visiting(there) as page:
+        connect(page)
+        assert wait_for_state(page, "failed")["code"] == "sdp_refused"
+
+
+def test_an_answer_to_no_offer_changes_nothing(visiting: Visit) -> None:
+    there = StandIn()
+    with visiting(there) as page:
+        connected(page)
+        there.tell('{"type":"talkwire.answer","sdp":"v=0","call_id":"rtc_other"}')
+        there.say({"type": "response.created"})
+        wait_for_frame(page, "response.created")
+        assert page.evaluate("call.callId") == "rtc_stand_in"
+
+
 def test_the_microphone_is_asked_for_only_after_the_session_is_configured(visiting: Visit) -> None:
     there = StandIn()
     there.init["commands"] = []

@@ -257,6 +257,10 @@ class StandIn:
         while True:
             message = str(await websocket.receive())
             self.messages.put(message)
+            if message.startswith('{"type":"talkwire.offer"'):
+                answer = await self._answer(json.loads(message)["sdp"])
+                told = {"type": "talkwire.answer", "sdp": answer, "call_id": "rtc_stand_in"}
+                await websocket.send(json.dumps(told))
             if self.on_message:
                 for line in message.split("\n"):
                     await self.on_message(json.loads(line))
@@ -267,6 +271,11 @@ class StandIn:
         if self.refusal:
             status, kind, body = self.refusal
             return Response(body, status, content_type=kind)
+        headers = {"Location": "/v1/realtime/calls/rtc_stand_in"}
+        answer = await self._answer(offer)
+        return Response(answer, 201, headers=headers, content_type="application/sdp")
+
+    async def _answer(self, offer: str) -> str:
         peer = self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         peer.addTrack(self.voice)
         peer.on("datachannel", self._open)
@@ -274,9 +283,7 @@ class StandIn:
         peer.on("connectionstatechange", self._watch)
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
-        headers = {"Location": "/v1/realtime/calls/rtc_stand_in"}
-        answer = self.rewrite(peer.localDescription.sdp)
-        return Response(answer, 201, headers=headers, content_type="application/sdp")
+        return self.rewrite(peer.localDescription.sdp)
 
     def _watch(self) -> None:
         if self._peer and self._peer.connectionState in ("closed", "failed"):

@@ -17,9 +17,9 @@
 /** @typedef {{type: string, [key: string]: any}} Frame */
 /** @typedef {{state: "on" | "off" | "denied" | "missing" | "unavailable", message: string}} Microphone */
 /**
- * How the backend wants the call opened: `call` takes the SDP offer, `commands` go out first, `subscribe` names the
- * event types to forward (null: all of them).
- * @typedef {{version: number, call: {url: string, key: string}, commands: Frame[], subscribe: string[] | null,
+ * How the backend wants the call opened: `call` takes the SDP offer (null: the backend does), `commands` go out first,
+ * `subscribe` names the event types to forward (null: all of them).
+ * @typedef {{version: number, call: {url: string, key: string} | null, commands: Frame[], subscribe: string[] | null,
  *   limits: {max_frame_bytes: number}}} Init
  */
 /**
@@ -70,6 +70,7 @@ export class Call extends EventTarget {
   /** @type {RTCRtpSender | undefined} */ #sender;
   /** @type {HTMLAudioElement | undefined} */ #speaker;
   /** @type {Init | undefined} */ #init;
+  /** @type {((answer: Frame) => void) | undefined} takes the backend's answer to the offer */ #answered;
   /** @type {string[]} frames for the service, until it can be reached */ #waiting = [];
   /** @type {string[]} what was typed before the call was open */ #typed = [];
   /** @type {string[]} frames for the backend, for a few ms */ #batch = [];
@@ -165,6 +166,7 @@ export class Call extends EventTarget {
     if (this.reason || !line.trim()) return;
     const control = CONTROL.test(line) ? parse(line) : null;
     if (control?.type === "talkwire.init" && !this.#init) this.#dial(control);
+    else if (control?.type === "talkwire.answer") this.#answered?.(control);
     else if (control?.type === "talkwire.bye") this.#end(String(control.code), String(control.message), false);
     else if (CONTROL.test(line)) return; // of a newer backend, or broken: not for the service either way
     else if (this.#open) this.#put(line);
@@ -228,14 +230,31 @@ export class Call extends EventTarget {
       channel.onmessage = ({ data }) => this.#fromService(data);
       channel.onclose = () => this.#end("channel_closed", "The service ended the call.");
       await peer.setLocalDescription();
-      const sdp = await this.#exchange(init.call, peer.localDescription?.sdp);
-      if (!this.reason && sdp) await peer.setRemoteDescription({ type: "answer", sdp });
+      const offer = peer.localDescription?.sdp ?? "";
+      const sdp = await (init.call ? this.#exchange(init.call, offer) : this.#handOver(offer));
+      if (this.reason || sdp === undefined) return;
+      if (!sdp.startsWith("v=")) return this.#end("sdp_refused", "The service's answer was no call description.");
+      // Nothing tells of more addresses later, so without one the call would only hang.
+      const nowhere = "The service named no network address to call. Is its machine on a network?";
+      if (!/^a=candidate:/m.test(sdp)) return this.#end("connection_failed", nowhere);
+      await peer.setRemoteDescription({ type: "answer", sdp });
     } catch (error) {
       this.#end("connection_failed", `The call could not be opened: ${messageOf(error)}`);
     }
   }
 
-  /** Post the offer; the answer, if it is one. @param {Init["call"]} call @param {string | undefined} offer */
+  /** Have the backend post the offer, so that no key comes here. @param {string} offer @returns {Promise<string>} */
+  async #handOver(offer) {
+    /** @type {Frame} */
+    const answer = await new Promise((resolve) => {
+      this.#answered = resolve;
+      this.#tell({ type: "talkwire.offer", sdp: offer });
+    });
+    this.callId = answer.call_id;
+    return String(answer.sdp);
+  }
+
+  /** Post the offer; the answer, if it is one. @param {NonNullable<Init["call"]>} call @param {string} offer */
   async #exchange({ url, key }, offer) {
     const { host } = new URL(url, location.href);
     const headers = { Authorization: `Bearer ${key}`, "Content-Type": "application/sdp" };
@@ -245,10 +264,6 @@ export class Call extends EventTarget {
     const body = await response.text();
     const refusal = parse(body)?.error?.message || body.slice(0, 200) || response.statusText;
     if (!response.ok) return this.#end("sdp_refused", `The service refused the call (${response.status}): ${refusal}`);
-    if (!body.startsWith("v=")) return this.#end("sdp_refused", "The service's answer was no call description.");
-    // Nothing tells of more addresses later, so without one the call would only hang.
-    const nowhere = "The service named no network address to call. Is its machine on a network?";
-    if (!/^a=candidate:/m.test(body)) return this.#end("connection_failed", nowhere);
     this.callId = response.headers.get("Location")?.match(/([^/?#]+)\/?(?:[?#]|$)/)?.[1] ?? null;
     return body;
   }
