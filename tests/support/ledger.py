@@ -241,7 +241,7 @@ class Ledger:
         The session may think so once for each turn that it gave up, and only until it knows.
         """
         assert self.turns_given_up and not self.echoes, f"{event_id} was not what ended"
-        self.turns_given_up -= 1
+        self.turns_given_up -= event_id in self.creates  # those folded into it are settled first
         self.guessed.add(event_id)
         self.lost_creates = True
 
