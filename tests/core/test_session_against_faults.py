@@ -7,11 +7,12 @@ Two properties of a whole run that went well, each played again to a session fro
   are not doubled: what is said twice is heard twice, until the `.done` with all words.
 * with independent frames in another order, everything is as it was at the end, and the same
   happened. Independent are (`independent`): limits of the account; what the service plays
-  (`output_audio_buffer.*`) and all frames but those of the input and errors; words and their
-  parts, of the model's or the user's, and every frame that names neither their item nor their
-  response, but sound and the user's turn, which cuts at what was received. Dependent are all
-  frames that move the gate: `response.created`, `response.done`, errors, the user's turn, the
-  configuration; and those that place items.
+  (`output_audio_buffer.*`) and all frames but those of the input, errors and, where it stops
+  playing, those of items, the last of which an interruption names (§3.6); words and their parts,
+  of the model's or the user's, and every frame that names neither their item nor their response,
+  but sound and the user's turn, which cuts at what was received. Dependent are all frames that
+  move the gate: `response.created`, `response.done`, errors, the user's turn, the configuration;
+  and those that place items.
 
 And a machine whose wire does this at any time, with any frame, to the session, and loses frames
 to the service as well (`Faulty`). What recovers by itself, and what cannot (§3.4, §3.5):
@@ -46,10 +47,16 @@ from hypothesis.stateful import (
 from support import steps
 from support.frames import (
     Script,
+    already_active,
     event,
     item_added,
     message,
+    output_item,
+    playing,
+    response_created,
+    response_done,
     session_updated,
+    settled,
     speech,
     text_of,
 )
@@ -65,6 +72,7 @@ from talkwire import (
     Event,
     FunctionCall,
     Gate,
+    Interrupted,
     InvalidFrame,
     LocalProtocolError,
     Outcome,
@@ -92,6 +100,12 @@ WORDS = (
     "conversation.item.input_audio_transcription.",
 )
 TURNS = ("input_audio_buffer.", "error")
+PLAYED = "output_audio_buffer."
+NAMED = (
+    "conversation.item.added",
+    "conversation.item.deleted",
+    "response.output_item.",
+)
 
 
 def names(frame: dict[str, Any]) -> set[str]:
@@ -109,8 +123,9 @@ def independent(one: dict[str, Any], other: dict[str, Any]) -> bool:
             return False
         if kind == "rate_limits.updated":
             return True
-        if kind.startswith("output_audio_buffer."):
-            return not beside.startswith(("output_audio_buffer.", *TURNS))
+        if kind.startswith(PLAYED):
+            names_item = beside.startswith(NAMED) and kind == f"{PLAYED}cleared"
+            return not names_item and not beside.startswith((PLAYED, *TURNS))
         if kind in SOUND:
             apart = not names(first) & names(second)
             return apart and beside not in SOUND and not beside.startswith(TURNS)
@@ -550,10 +565,6 @@ TestFaultyRelay = FaultyRelay.TestCase
 # -- found by the machines, or in view of their rules
 
 
-def settled_by(events: Sequence[Event]) -> list[tuple[str, Outcome]]:
-    return [(e.event_id, e.outcome) for e in events if isinstance(e, CommandSettled)]
-
-
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_a_confirmation_told_twice_does_not_settle_the_next_update(as_bytes: bool) -> None:
     script = Script()
@@ -561,11 +572,11 @@ def test_a_confirmation_told_twice_does_not_settle_the_next_update(as_bytes: boo
     second = script.session.session_update({"instructions": "B"}, now=0.0)
     text = text_of(session_updated())
     frame = text.encode() if as_bytes else text
-    assert settled_by(script.session.receive(frame, now=0.0)) == [(first, Outcome.DONE)]
+    assert settled(script.session.receive(frame, now=0.0)) == [(first, Outcome.DONE)]
     [again] = script.session.receive(frame, now=0.0)
     assert isinstance(again, Anomaly)
     assert script.session.counts == {"Anomaly": 1}
-    assert settled_by(script.tell(session_updated())) == [(second, Outcome.DONE)]
+    assert settled(script.tell(session_updated())) == [(second, Outcome.DONE)]
 
 
 def test_speech_told_twice_does_not_stop_the_answer_to_it() -> None:
@@ -573,6 +584,47 @@ def test_speech_told_twice_does_not_stop_the_answer_to_it() -> None:
     began = {**speech("started", "item_1"), "event_id": "event_x"}
     script.hear(session_updated(), began, speech("stopped", "item_1"), began)
     assert not script.session.gate.user_speaks
+
+
+def test_a_response_whose_end_overtook_its_beginning_does_not_run() -> None:
+    script = Script()
+    script.begin("resp_1")
+    script.hear(response_done("resp_2"))
+    [late] = script.tell(response_created("resp_2"))
+    assert isinstance(late, Anomaly)
+    assert script.session.gate.active == "resp_1"
+    script.hear(response_done("resp_1"))
+    assert script.session.gate.state is Gate.IDLE
+
+
+def test_a_blocker_whose_end_overtook_the_refusal_is_not_waited_for() -> None:
+    """From a service that echoes: the end that nobody saw begin is not that of our request."""
+    script = Script()
+    script.begin("resp_1")
+    script.hear(response_done("resp_1"))
+    ours = script.say("Another.")
+    script.hear(response_done("resp_2"), already_active(ours, "resp_2"))
+    (again,) = script.sent()
+    assert (again["type"], again["event_id"]) == ("response.create", ours)
+
+
+def test_every_response_without_a_name_may_end() -> None:
+    script = Script()
+    for _ in range(2):
+        ours = script.say()
+        assert settled(script.tell(response_done(""))) == [(ours, Outcome.DONE)]
+
+
+def test_an_interruption_does_not_name_what_was_deleted_before_3_6() -> None:
+    """So the two frames are not independent: the other way round it has the item's id."""
+    deleted, cleared = event("conversation.item.deleted", item_id="a"), playing("resp_1", "cleared")
+    for frames, item_id in (([deleted, cleared], ""), ([cleared, deleted], "a")):
+        script = Script(plane=RELAY)
+        script.begin("resp_1")
+        spoken = message("a", "assistant", status="in_progress")
+        script.hear(output_item("added", "resp_1", spoken), item_added(spoken))
+        assert script.tell(*frames) == [Interrupted(response_id="resp_1", item_id=item_id)]
+        assert not independent(*frames)
 
 
 def test_an_item_told_twice_is_not_back_after_it_was_deleted() -> None:
@@ -595,4 +647,4 @@ def test_who_numbers_no_frames_may_say_the_same_again() -> None:
     second = script.session.session_update({"instructions": "B"}, now=0.0)
     frame = {**session_updated(), "event_id": ""}
     script.hear(frame)
-    assert settled_by(script.tell(frame)) == [(second, Outcome.DONE)]
+    assert settled(script.tell(frame)) == [(second, Outcome.DONE)]

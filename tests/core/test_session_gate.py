@@ -640,6 +640,40 @@ def test_after_a_turn_that_nobody_answered_a_response_may_be_ours_without_saying
     assert gate(script) is Gate.IDLE
 
 
+def give_up_a_turn(script: Script) -> str:
+    """The service owes an answer to the user, and is too slow; gives what is asked for instead."""
+    script.hear(speech("started", "item_u"), speech("stopped", "item_u"))
+    script.session.handle_timeout(now=3.0)
+    return create(script)
+
+
+def test_the_late_answer_to_a_turn_is_taken_for_ours_where_nothing_tells_them_apart_3_4() -> None:
+    """It ends before the service even reads our create, which it may then refuse all the same:
+    told as it is, and the command, settled, is not settled again (law 5)."""
+    script = Script()
+    ours = give_up_a_turn(script)
+    script.hear(response_created("resp_late"), now=4.0)
+    assert settled(script.tell(response_done("resp_late"), now=5.0)) == [(ours, DONE)]
+    refusal = error("unknown_parameter", event_id=ours)
+    assert script.tell(refusal, now=6.0) == []
+    assert gate(script) is Gate.IDLE
+
+
+@pytest.mark.parametrize("known", ["before it began", "before it ended"])
+def test_from_a_service_known_to_echo_a_late_answer_to_a_turn_does_not_settle_ours_3_4(
+    known: str,
+) -> None:
+    script = Script()
+    ours = give_up_a_turn(script)
+    beside = response_created("resp_x", ours=create(script, conversation="none"), out_of_band=True)
+    late = response_created("resp_late")
+    script.hear(*([beside, late] if known == "before it began" else [late, beside]), now=4.0)
+    assert settled(script.tell(response_done("resp_late"), now=5.0)) == []
+    assert gate(script) is Gate.CREATE_SENT
+    refusal = error("unknown_parameter", event_id=ours)
+    assert settled(script.tell(refusal, now=6.0)) == [(ours, FAILED)]
+
+
 def test_a_create_cancelled_on_its_way_is_not_sent_again_when_it_was_refused() -> None:
     script = Script()
     ours = create(script)

@@ -97,6 +97,13 @@ class Ledger:
     """Clears that left while something was playing."""
     called_off: set[str] = field(factory=set[str])
     """Requests that may have been on their way when the user said stop."""
+    turns_given_up: int = 0
+    """Turns of the user's whose answer was waited for in vain; it may still come."""
+    echoes: bool = False
+    """Whether the session heard a response that names its request."""
+    guessed: set[str] = field(factory=set[str])
+    """Requests that the late answer to such a turn was taken for: nothing tells it from the answer
+    of a service that echoes no metadata (§3.4)."""
     speaks: list[str] = field(factory=list[str])
     """Messages of the assistant's, as far as the session knows."""
     words: dict[str, str] = field(factory=dict[str, str])
@@ -225,6 +232,18 @@ class Ledger:
         if event.type == "response.create":
             self.lost_creates |= event.outcome is Outcome.LOST
             self.failed_creates |= event.outcome is Outcome.FAILED
+            if event.outcome is Outcome.DONE and frame["type"] == "response.done":
+                self._guessed(event_id)
+
+    def _guessed(self, event_id: str) -> None:
+        """Our service echoes, so this request was not answered by a response that began before.
+
+        The session may think so once for each turn that it gave up, and only until it knows.
+        """
+        assert self.turns_given_up and not self.echoes, f"{event_id} was not what ended"
+        self.turns_given_up -= event_id in self.creates  # those folded into it are settled first
+        self.guessed.add(event_id)
+        self.lost_creates = True
 
     def _timed_out(self, timer: Timer, events: Sequence[Event]) -> None:
         if timer is Timer.RESPONSE_CREATED:
@@ -236,6 +255,7 @@ class Ledger:
         elif timer.value == "speech":
             self.speaking = False  # nothing was heard of its end
         elif timer is Timer.SERVER_RESPONSE:
+            self.turns_given_up += 1
             assert self.pair.now >= self.expected_since + 3.0
             assert self.pair.session.gate.state is not Gate.SERVER_EXPECTED
 
@@ -243,13 +263,14 @@ class Ledger:
         event_id = frame["error"]["event_id"]
         self.in_flight.pop(event_id, None)
         settled = self.settled.get(event_id)
-        if settled is None or settled.outcome is Outcome.LOST:
+        if settled is None or settled.outcome is Outcome.LOST or event_id in self.guessed:
             return
         if settled.outcome is Outcome.DONE and not refused_by_gate(frame):
             assert settled.type in SETTLED_BY_OTHERS, f"done, and then refused: {frame}"
 
     def _hear_created(self, frame: dict[str, Any]) -> None:
         response = frame["response"]
+        self.echoes |= "client_event_id" in (response["metadata"] or {})
         if response["conversation_id"] is None:
             self.out_of_band.add(response["id"])
         else:

@@ -30,6 +30,7 @@ from talkwire.recording import record
 
 # What the session does not drain for us: it ends, or hands its frames out in another way.
 EMPTIES = frozenset({"receive_close", "close", "session_init_data"})
+NEEDED = Session.needs()
 
 
 @frozen
@@ -176,7 +177,7 @@ class Pair:
         """A sideband is not greeted (§3.1); a page passes on what the session needs."""
         if self.plane is SIDEBAND:
             return kind != "session.created"
-        return self.plane.trusted or kind in Session.needs()
+        return self.plane.trusted or kind in NEEDED
 
     # -- the wire
 

@@ -600,7 +600,7 @@ class Conversation(RuleBasedStateMachine):
         """A request that was settled as done got a response that saw what it was about."""
         there = {item["id"] for item in self.pair.service.items}
         for item_id, request in self.ledger.asked_about.items():
-            if request in self.ledger.called_off:
+            if request in self.ledger.called_off | self.ledger.guessed:
                 continue
             if self.ledger.settled[request].outcome is Outcome.DONE and item_id in there:
                 assert item_id in self.ledger.shown_to_model, f"{request} was not answered"

@@ -146,7 +146,8 @@ class ResponseGate:
         if self.active is not None:
             self._forget(self.active)
         answers_turn, self._turn = self._turn, False
-        by_service = answers_turn or ours is not None or self._echoes
+        self._echoes = self._echoes or ours is not None
+        by_service = answers_turn or self._echoes
         other = on_its_way is not None and ours not in on_its_way.event_ids and by_service
         if not (other and self._move(GateInput.CREATED_OTHER)):
             self._move(GateInput.CREATED)
@@ -157,7 +158,7 @@ class ResponseGate:
             self.cancel_due = response_id
         settled: list[str] = []
         if on_its_way is not None and ours in on_its_way.event_ids:
-            settled, self._on_its_way, self._echoes = on_its_way.event_ids, None, True
+            settled, self._on_its_way = on_its_way.event_ids, None
         if ours is None:
             self.user_speaks = False
         if self._on_its_way is not None:
@@ -175,8 +176,9 @@ class ResponseGate:
         create.covered = create.covered_by_service()
         create.beaten_by = response_id if by_service else None
 
-    def created_out_of_band(self, response_id: str) -> None:
-        """A response began beside the default conversation."""
+    def created_out_of_band(self, response_id: str, ours: str | None) -> None:
+        """A response began beside the default conversation; `ours` is the create it echoes."""
+        self._echoes = self._echoes or ours is not None
         self._out_of_band = (*self._out_of_band[1 - BESIDE :], response_id)
 
     def done(self, response_id: str, ours: str | None = None) -> list[str]:
@@ -192,27 +194,33 @@ class ResponseGate:
             return []
         if response_id in self._ended:
             return []
-        if self._on_its_way is not None and self._on_its_way.beaten_by == response_id:
-            stopped = self._on_its_way.cancelled
-            self._move(GateInput.DONE_BEFORE_STOPPED if stopped else GateInput.DONE_BEFORE_OURS)
-            self._forget(response_id)
-            return []
-        unseen = self._on_its_way is not None and self.active is None
-        if unseen and not self.owns(ours or "") and (ours is not None or self._echoes):
+        self._forget(response_id)
+        create = self._on_its_way
+        if create is not None and self._is_of_others(create, response_id, ours):
+            stopped = create.cancelled
+            before = GateInput.DONE_BEFORE_STOPPED if stopped else GateInput.DONE_BEFORE_OURS
+            if self.active == response_id:
+                self._move(before)
             return []
         expected = self.active in (None, response_id) and self._move(GateInput.DONE)
         if not expected and not self._move(GateInput.DONE_UNSEEN):
             return []
-        self._forget(response_id)
         return self._take_on_its_way()
+
+    def _is_of_others(self, create: Create, response_id: str, ours: str | None) -> bool:
+        """Whether this response, which echoes `ours`, is known not to be that of a create."""
+        if ours is not None or self._echoes:
+            return ours not in create.event_ids
+        return create.beaten_by == response_id
 
     def _take_on_its_way(self) -> list[str]:
         create, self._on_its_way = self._on_its_way, None
         return create.event_ids if create else []
 
     def _forget(self, response_id: str) -> None:
-        """Remember that it is over: its end may still come, or come twice."""
-        self._ended = (*self._ended[1 - REMEMBERED :], response_id)
+        """Remember that it is over: its end may still come, or come twice, or its beginning."""
+        if response_id:  # what has no name is not known again
+            self._ended = (*self._ended[1 - REMEMBERED :], response_id)
 
     def speech(self, started: bool) -> None:
         """The user speaks, or stopped; meanwhile nothing leaves, the service will answer."""

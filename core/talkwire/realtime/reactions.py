@@ -124,7 +124,7 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
     ours = response.labels.get(CLIENT_EVENT_ID)
     beside = _out_of_band_creates(books)
     if response.out_of_band or ours in beside:  # clones leave `conversation_id` out
-        gate.created_out_of_band(response.id)
+        gate.created_out_of_band(response.id, ours)
         books.settle([ours] if ours in beside else beside[:1] if ours is None else [], events)
         return
     if gate.active is not None:
