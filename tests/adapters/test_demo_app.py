@@ -34,52 +34,52 @@ from talkwire_io.tools import Tools, tool
 released = threading.Event()
 
 
-@tool
+@tool(trust="relay")
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
 
 
-@tool
+@tool(trust="relay")
 def broken() -> str:
     """Fail."""
     raise ZeroDivisionError("secret inside")
 
 
-@tool
+@tool(trust="relay")
 def leaving() -> str:
     """Fail worse."""
     raise SystemExit(1)
 
 
-@tool(timeout_s=0.3)
+@tool(timeout_s=0.3, trust="relay")
 async def endless() -> str:
     """Never return."""
     await asyncio.Event().wait()
     return "never"
 
 
-@tool(timeout_s=0.3)
+@tool(timeout_s=0.3, trust="relay")
 def stuck() -> str:
     """Never return, in a thread."""
     released.wait(20)
     return "late"
 
 
-@tool(timeout_s=600)
+@tool(timeout_s=600, trust="relay")
 async def patient() -> str:
     """Take ten minutes."""
     await asyncio.Event().wait()
     return "never"
 
 
-@tool
+@tool(trust="relay")
 def huge() -> str:
     """Say too much."""
     return "x" * 1_000_000
 
 
-@tool
+@tool(trust="relay")
 def unspeakable() -> object:
     """Return what is not JSON."""
     return object()
@@ -309,7 +309,7 @@ def test_a_page_that_vanishes_ends_its_call_within_two_seconds(busy: bool) -> No
 
     begun = asyncio.Event()
 
-    @tool(timeout_s=600)
+    @tool(timeout_s=600, trust="relay")
     async def patient() -> str:
         """Take ten minutes."""
         begun.set()

@@ -332,18 +332,16 @@ released = threading.Event()
 def test_a_page_that_goes_while_a_tool_runs_is_hung_up_and_the_handler_ends(
     function: Callable[[], Any], politely: bool
 ) -> None:
-    tools = Tools([tool(timeout_s=600)(function)])
+    tools = Tools([tool(timeout_s=600, trust="relay")(function)])
 
     async def body(call: Connection) -> None:
-        async with asyncio.TaskGroup() as running:
+        async with tools.running(call) as running:
             async for event in call:
                 match event:
-                    case FunctionCall():
-                        running.create_task(tools.respond(call, event))
                     case PageText():
                         await call.send_text(event.text)
                     case _:
-                        pass
+                        running.handle(event)
 
     backend = Backend(body)
 

@@ -7,10 +7,12 @@ import enum
 import functools
 import json
 import logging
+import os
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, NamedTuple
@@ -21,7 +23,8 @@ import msgspec
 import pytest
 import trio
 
-from talkwire import FunctionCall, LocalProtocolError
+from support.wired import Wired
+from talkwire import FunctionCall
 from talkwire_io.tools import Tool, Tools, tool
 
 Answer = Callable[[Tools, str, str], str]
@@ -29,25 +32,16 @@ Answer = Callable[[Tools, str, str], str]
 
 @pytest.fixture(params=["asyncio", "trio"])
 def answer(request: pytest.FixtureRequest) -> Answer:
-    """`Tools.answer`, run to its end on each of the runtimes."""
-
-    def on_asyncio(call: Callable[[], Awaitable[str]]) -> str:
-        async def main() -> str:
-            return await asyncio.wait_for(call(), 20)
-
-        return asyncio.run(main())
-
-    def on_trio(call: Callable[[], Awaitable[str]]) -> str:
-        async def main() -> str:
-            with trio.fail_after(20):
-                return await call()
-
-        return trio.run(main)
-
-    run = on_asyncio if request.param == "asyncio" else on_trio
+    """`Running.answer`, run to its end on each of the runtimes."""
 
     def answer(tools: Tools, name: str, arguments: str) -> str:
-        return run(lambda: tools.answer(name, arguments))
+        async def main() -> str:
+            with anyio.fail_after(20):
+                async with tools.running(Wired()) as running:
+                    call = FunctionCall(call_id="call_1", name=name, arguments=arguments)
+                    return (await running.answer(call)).output
+
+        return anyio.run(main, backend=request.param)
 
     return answer
 
@@ -151,6 +145,85 @@ def test_the_schema_holds_nested_types_limits_defaults_and_documented_arguments(
     assert book.description == "Book a room."
 
 
+def google(city: str, nights: int = 1) -> None:
+    """Book
+    a room.
+
+    Longer words.
+
+    Args:
+        city (str): Where:
+            the city.
+        nights: How many.
+
+    Returns:
+        nights: Not this one.
+    """
+
+
+def numpy(city: str, nights: int = 1) -> None:
+    """Book
+    a room.
+
+    Longer words.
+
+    Parameters
+    ----------
+    city : str
+        Where:
+        the city.
+    nights : int, optional
+
+        How many.
+
+    Returns
+    -------
+    nights : int
+        Not this one.
+    """
+
+
+def sphinx(city: str, nights: int = 1) -> None:
+    """Book
+    a room.
+    :param str city: Where:
+        the city.
+    :type nights: int
+    :param nights: How many.
+    :returns nights: Not this one.
+    """
+
+
+@pytest.mark.parametrize("function", [google, numpy, sphinx])
+def test_the_usual_docstrings_describe_a_tool_and_its_parameters(
+    function: Callable[[str], None],
+) -> None:
+    definition = tool(function).definition
+    assert definition["description"] == "Book a room."
+    properties = definition["parameters"]["properties"]
+    assert properties["city"] == {"type": "string", "description": "Where: the city."}
+    assert properties["nights"]["description"] == "How many."
+
+
+def test_definitions_are_the_same_in_every_process() -> None:
+    code = (
+        "import enum, typing; from talkwire_io.tools import Tools, tool\n"
+        "class Unit(enum.Enum):\n    C = 'c'\n    F = 'f'\n    K = 'k'\n"
+        "def f(a: Unit, b: typing.Literal['x', 'y', 'z'], c: set[str] = {'q', 'r'}): ...\n"
+        "print(Tools([tool(f)]).definitions)"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+
+
 def test_a_definition_is_a_copy() -> None:
     get_weather.definition["parameters"]["properties"].clear()
     assert get_weather.definition["parameters"]["properties"]
@@ -214,10 +287,17 @@ def test_a_description_is_at_most_1024_characters() -> None:
         tool(name="f", description="é" * 1025)(lambda: "")
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_timeout_is_above_zero(seconds: float) -> None:
-    with pytest.raises(ValueError, match="timeout_s"):
-        tool(name="f", timeout_s=seconds)(lambda: "")
+@pytest.mark.parametrize("limit", ["timeout_s", "max_result_bytes", "max_calls_per_minute"])
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_a_limit_is_above_zero(limit: str, value: float) -> None:
+    options: Any = {limit: value}
+    with pytest.raises(ValueError, match=f"tool f: {limit} is above 0, not {value}"):
+        tool(name="f", **options)(lambda: "")
+
+
+def test_a_tool_trusts_the_service_or_who_relays_it_and_nobody_else() -> None:
+    with pytest.raises(ValueError, match="'page'"):
+        tool(name="f", trust="page")(lambda: "")  # type: ignore[call-overload]
 
 
 def untyped(city) -> str:  # type: ignore[no-untyped-def]  # pyright: ignore
@@ -554,71 +634,8 @@ def test_a_result_is_at_most_32_kib_of_utf8(answer: Answer) -> None:
     assert "32770" in words
     assert "32768" in words
     assert "at most 10)" in error_in(
-        answer(Tools([give], max_result_bytes=10), "give", '{"count":6}')
+        answer(Tools([tool(max_result_bytes=10)(give.function)]), "give", '{"count":6}')
     )
-
-
-# Cancellation is the one thing that passes
-
-
-async def test_a_cancelled_answer_is_cancelled() -> None:
-    started = trio.Event()
-
-    @tool
-    async def wait() -> str:
-        started.set()
-        await trio.sleep_forever()
-        return "never"
-
-    answers: list[str] = []
-
-    async def ask() -> None:
-        answers.append(await Tools([wait]).answer("wait", "{}"))
-
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask)
-            await started.wait()
-            nursery.cancel_scope.cancel()
-    assert answers == []
-
-
-def test_a_cancelled_answer_is_cancelled_on_asyncio() -> None:
-    tasks: list[asyncio.Future[str]] = []
-
-    @tool
-    async def wait() -> str:
-        tasks[0].cancel()
-        await asyncio.sleep(10)
-        return "never"
-
-    async def main() -> None:
-        tasks.append(asyncio.ensure_future(Tools([wait]).answer("wait", "{}")))
-        with pytest.raises(asyncio.CancelledError):
-            await tasks[0]
-
-    asyncio.run(asyncio.wait_for(main(), 20))
-
-
-async def test_calls_run_side_by_side() -> None:
-    met = threading.Barrier(2, timeout=10)
-
-    @tool
-    def meet() -> int:
-        met.wait()
-        return 1
-
-    tools = Tools([meet])
-    answers: list[str] = []
-
-    async def ask() -> None:
-        answers.append(await tools.answer("meet", "{}"))
-
-    with trio.fail_after(20):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask)
-            nursery.start_soon(ask)
-    assert answers == ["1", "1"]
 
 
 def test_a_tool_keeps_its_types() -> None:
@@ -628,72 +645,3 @@ def test_a_tool_keeps_its_types() -> None:
 
 def _shout(text: str) -> str:
     return text.upper()
-
-
-# On a connection.
-
-
-class Line:
-    """A connection that keeps what it is told, until it ends."""
-
-    def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
-        self.ended = anyio.Event()
-
-    async def send_function_result(self, call_id: str, output: str) -> str:
-        if self.ended.is_set():
-            raise LocalProtocolError("closed")
-        self.said.append((call_id, output))
-        return "event_1"
-
-    async def wait_closed(self) -> None:
-        await self.ended.wait()
-
-
-def a_call(name: str) -> FunctionCall:
-    return FunctionCall(
-        call_id="call_1", name=name, arguments="{}", response_id="resp_1", item_id="item_1"
-    )
-
-
-@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
-def test_a_call_is_answered_where_it_came_from(runtime: str) -> None:
-    @tool
-    def ping() -> str:
-        """Answer."""
-        return "pong"
-
-    async def main() -> None:
-        line = Line()
-        with anyio.fail_after(20):
-            await Tools([ping]).respond(line, a_call("ping"))
-        assert line.said == [("call_1", "pong")]
-
-    anyio.run(main, backend=runtime)
-
-
-@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
-def test_a_tool_that_still_runs_when_the_session_ends_is_cancelled(runtime: str) -> None:
-    begun, cancelled = threading.Event(), threading.Event()
-
-    @tool(timeout_s=600)
-    async def patient() -> str:
-        """Take ten minutes."""
-        begun.set()
-        try:
-            await anyio.sleep_forever()
-            return "never"
-        finally:
-            cancelled.set()
-
-    async def main() -> None:
-        line = Line()
-        with anyio.fail_after(20):
-            async with anyio.create_task_group() as group:
-                group.start_soon(Tools([patient]).respond, line, a_call("patient"))
-                await anyio.wait_all_tasks_blocked()
-                assert begun.is_set() and not cancelled.is_set()
-                line.ended.set()
-        assert cancelled.is_set() and line.said == []
-
-    anyio.run(main, backend=runtime)

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 from quart import Quart, Response
 
-from talkwire import FunctionCall, JsonObject, LocalProtocolError, PageText
+from talkwire import JsonObject, LocalProtocolError, PageText
 from talkwire.recording import Write
 
 from ..asyncio import Connection
@@ -139,16 +139,14 @@ async def _talk(demo: Demo) -> None:
                 record=record,
             ) as call,
             demo.keeping(call),
-            asyncio.TaskGroup() as running,
+            demo.tools.running(call) as running,
         ):
             async for event in call:
                 match event:
-                    case FunctionCall():
-                        running.create_task(demo.tools.respond(call, event))
                     case PageText():
                         await _say(call, event.text)
                     case _:
-                        pass
+                        running.handle(event)
 
 
 async def _say(call: Connection, text: str) -> None:
