@@ -109,7 +109,7 @@ def flat_response(ga: Frame) -> Frame:
     speaks = ga.get("audio", {}).get("output", {})
     beta = {key: it for key, it in ga.items() if key not in ("audio", "output_modalities")}
     beta["modalities"] = modalities(ga)  # but its max_output_tokens were called that in beta too
-    beta["output"] = [renamed(item, PARTS) for item in ga["output"]]
+    beta["output"] = [{"object": "realtime.item", **renamed(it, PARTS)} for it in ga["output"]]
     if "format" in speaks:
         beta["output_audio_format"] = FORMATS[speaks["format"]["type"]]
     if "voice" in speaks:

@@ -123,7 +123,7 @@ def heard(frame: JsonObject) -> JsonObject:
     if is_object(session):
         ga["session"] = _session_heard(session, renamed=kind in EVENTS)
     if is_object(item):
-        ga["item"] = _item(item, _GA)
+        ga["item"] = item_in(item, GA)
     if is_object(error) and error.get("code") == SWITCHED_OFF:
         ga["error"] = {**error, "message": f"{error.get('message') or ''} {_HINT}".lstrip()}
     if is_object(frame.get("response")):
@@ -133,25 +133,25 @@ def heard(frame: JsonObject) -> JsonObject:
 
 def _session_heard(session: JsonObject, *, renamed: bool) -> JsonObject:
     kind = "transcription" if renamed else "realtime"
-    nested = _nested(session)
+    nested = nest(session)
     return {"type": kind, **nested} if renamed or nested != session else session
 
 
 def _response_heard(frame: JsonObject) -> None:
-    response = _nested(frame["response"])
+    response = nest(frame["response"])
     if "output" in response:
-        response["output"] = _items(response["output"], _GA)
+        response["output"] = items_in(response["output"], GA)
     if response.get("usage") is None and "usage" in frame:  # a clone put it beside (§2.4)
         response["usage"] = frame.pop("usage")
     frame["response"] = response
 
 
-def _nested(flat: JsonObject) -> JsonObject:
+def nest(flat: JsonObject) -> JsonObject:
     """Every flat field at GA's place for it, unless something stands there already."""
     nested = {key: value for key, value in flat.items() if key not in FIELDS}
     for key, path in FIELDS.items():
         if key in flat:
-            nested = _laid_under(nested, path, _respelt(VALUES.get(key, ()), flat[key], _GA))
+            nested = _laid_under(nested, path, _respelt(VALUES.get(key, ()), flat[key], GA))
     return nested
 
 
@@ -174,24 +174,25 @@ def said(frame: JsonObject) -> JsonObject:
     beta = dict(frame)
     session, response, item = frame.get("session"), frame.get("response"), frame.get("item")
     if is_object(session):
-        beta["session"] = _flat({key: it for key, it in session.items() if key != "type"})
+        beta["session"] = flatten({key: it for key, it in session.items() if key != "type"})
         if session.get("type") == "transcription":
             beta["type"] = TRANSCRIPTION_UPDATE
     if is_object(response):
-        beta["response"] = _flat(response)
+        beta["response"] = flatten(response)
         if "input" in response:
-            beta["response"]["input"] = _items(response["input"], _BETA)
+            beta["response"]["input"] = items_in(response["input"], BETA)
     if is_object(item):
-        beta["item"] = _item(item, _BETA)
+        beta["item"] = item_in(item, BETA)
     return beta
 
 
-def _flat(nested: JsonObject) -> JsonObject:
+def flatten(nested: JsonObject) -> JsonObject:
+    """Every field that GA has at a place of its own under beta's flat name; the rest stays."""
     flat: JsonObject = {}
     for key, path in FIELDS.items():
         value, nested = _taken(nested, path)
         if value is not _ABSENT:
-            flat[key] = _respelt(VALUES.get(key, ()), value, _BETA)
+            flat[key] = _respelt(VALUES.get(key, ()), value, BETA)
     return {**nested, **flat}
 
 
@@ -207,9 +208,9 @@ def _taken(settings: JsonObject, path: Sequence[str]) -> tuple[Any, JsonObject]:
     return found, {**settings, head: below} if below else _taken(settings, [head])[1]
 
 
-# -- both ways
+# -- both ways; `service_beta.py` reads the tables in the other direction
 
-_BETA, _GA = 0, 1  # the columns of a spelling
+BETA, GA = 0, 1  # the columns of a spelling
 _ABSENT = object()
 
 
@@ -217,11 +218,12 @@ def _respelt(spelling: Spelling, value: Any, to: int) -> Any:
     return next((copy(row[to]) for row in spelling if row[1 - to] == value), value)
 
 
-def _items(items: Any, to: int) -> Any:
-    return [_item(it, to) if is_object(it) else it for it in items] if is_list(items) else items
+def items_in(items: Any, to: int) -> Any:
+    """`item_in` for each of a list; what is no list, or no item, stays as it is."""
+    return [item_in(it, to) if is_object(it) else it for it in items] if is_list(items) else items
 
 
-def _item(item: JsonObject, to: int) -> JsonObject:
+def item_in(item: JsonObject, to: int) -> JsonObject:
     """An item with the parts of an assistant's message under the names of one dialect."""
     parts = item.get("content")
     if item.get("role") != "assistant" or not is_list(parts):

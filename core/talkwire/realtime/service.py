@@ -12,6 +12,7 @@ drives this class, supplies the content. The rules are `protocol.md` §3 and the
     service_mcp        remote tools                   service_conversation
     service_context    what the model sees            service_limits     rate limits
     service_translation                               service_outbox     frames, and who hears them
+    service_beta       the old dialect
     service_*_moves    what an engine reports
 """
 
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from ..errors import LocalProtocolError
-from .beta import SWITCHED_OFF
+from .beta import SWITCHED_OFF, Dialect
 from .engine import EngineRequest
 from .json_values import JsonObject
 from .kind import VOCABULARIES, Kind
@@ -69,6 +70,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         rate_limits: Mapping[str, int] | None = None,
         context_tokens: int | None = None,
         obfuscate: bool = False,
+        dialect: Dialect = Dialect.GA,
         beta: bool = False,
     ) -> None:
         """Open a session and queue its `session.created`.
@@ -77,18 +79,20 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         driver plays the audio; `ids("item")` makes a unique id. The session ends after
         `expires_in` (s); `expires_at` (unix s) is what it tells of that. `rate_limits` ("requests"
         and "tokens" per minute) are told after each response; `context_tokens` bounds what the
-        model sees, as `truncation` has it; `obfuscate` pads text deltas. `beta` says that the
-        client asked for the beta (`OpenAI-Beta`), which is refused (§2.3).
+        model sees, as `truncation` has it; `obfuscate` pads text deltas. `dialect` is what is
+        spoken with the client; `session` is GA's in both. `beta` says that the client asked for
+        the beta (`OpenAI-Beta`), which is refused (§2.3).
         Raises LocalProtocolError for settings that `session.update` would refuse.
         """
         check("Service", now, seconds=(expires_in,), json=session)
         check("Service", now, whole=(expires_at, *optional(context_tokens)))
         check_choice("Service(plane=...)", plane, _PLAYS)
         check_choice("Service(kind=...)", kind, _KINDS)
+        check_choice("Service(dialect=...)", dialect, Dialect)
         limits = rate_limits or {}
         if any(name not in _LIMITS or limit < 1 for name, limit in limits.items()):
             raise LocalProtocolError(f"Service(rate_limits={limits!r}): {_LIMITS}, 1 or more each")
-        outbox = Outbox(ids or CounterByKind(), obfuscate)
+        outbox = Outbox(ids or CounterByKind(), obfuscate, dialect)
         try:
             self._books = open_books(
                 kind=Kind(kind),
@@ -102,6 +106,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
             )
         except RefusedError as refusal:
             raise LocalProtocolError(f"Service(session=...): {refusal.message}") from None
+        self._dialect = dialect
         self._expires_in = expires_in
         self._expires = now + expires_in
         if beta:
@@ -173,7 +178,7 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         books = self._books
         if books.closed:
             return []
-        command = decode_command(frame, _COMMANDS[books.kind])
+        command = decode_command(frame, _COMMANDS[books.kind], self._dialect)
         event_id = command.event_id if isinstance(command.event_id, str) else None
         books.floor.now, books.floor.heard_ms = now, played_ms
         try:

@@ -6,7 +6,9 @@ from typing import Any
 
 from attrs import define, field
 
+from .beta import Dialect
 from .json_values import is_list, is_object, readable
+from .service_beta import told
 from .service_checks import RefusedError
 from .wire import encode
 
@@ -54,6 +56,7 @@ class Outbox:
     ids: Callable[[str], str]
     obfuscate: bool = False
     """Whether text deltas are padded, so that their size does not tell what is said."""
+    dialect: Dialect = Dialect.GA
     frames: deque[str] = field(factory=deque[str])
     attached: list[Attachment] = field(factory=list[Attachment])
 
@@ -61,7 +64,11 @@ class Outbox:
         """Queue one server event; `bytes` become base64."""
         if self.obfuscate and isinstance(fields.get("delta"), str):
             fields["obfuscation"] = _PADDING[: -len(fields["delta"]) % _BLOCK]
-        frame = encoded({"type": kind, "event_id": self.ids("event"), **fields})
+        event = {"type": kind, "event_id": self.ids("event"), **fields}
+        said = told(event) if self.dialect is Dialect.BETA else event
+        if said is None:
+            return
+        frame = encoded(said)
         self.frames.append(frame)
         for attachment in self.attached:
             attachment.hear(kind, frame)

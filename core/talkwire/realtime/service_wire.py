@@ -9,8 +9,10 @@ from typing import Any, get_args
 import msgspec
 from attrs import frozen
 
+from .beta import Dialect
 from .commands import Command
-from .wire import UNREADABLE, as_object, plain_text, reason, wire_type
+from .service_beta import asked
+from .wire import UNREADABLE, as_object, encode, plain_text, reason, wire_type
 
 
 @frozen(kw_only=True)
@@ -35,7 +37,9 @@ def command_table(classes: Iterable[type[Any]]) -> CommandTable:
 _COMMANDS = command_table(get_args(Command))
 
 
-def decode_command(frame: str | bytes, known: CommandTable | None = None) -> Any:
+def decode_command(
+    frame: str | bytes, known: CommandTable | None = None, dialect: Dialect = Dialect.GA
+) -> Any:
     """Read one client frame, as a service does that knows these; an `InvalidCommand` if it cannot.
 
     Never raises.
@@ -43,6 +47,9 @@ def decode_command(frame: str | bytes, known: CommandTable | None = None) -> Any
     try:
         text = plain_text(frame)
         raw = as_object(text)
+        if dialect is Dialect.BETA:
+            raw = asked(raw)
+            text = encode(raw)
     except UNREADABLE as error:
         return InvalidCommand(code="invalid_json", message=reason(error))
     event_id = raw.get("event_id")
