@@ -52,15 +52,24 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="serve a page to talk to an agent with tools")
     demo.add_argument("--openai", action="store_true", help="use OpenAI, with OPENAI_API_KEY")
     demo.add_argument("--model", default="gpt-realtime", help="the model (default: %(default)s)")
-    demo.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    demo.add_argument(
-        "--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)"
-    )
     demo.add_argument(
         "--record", type=Path, metavar="FOLDER", help="write a recording of each call to a folder"
     )
-    demo.add_argument("--verbose", action="store_true", help="log what happens")
-    demo.set_defaults(run=_demo)
+    _add_address(demo)
+    demo.set_defaults(run=_demo, command="demo")
+    serve = commands.add_parser("serve", help="serve the local Realtime service alone")
+    serve.add_argument(
+        "--key", action="append", metavar="KEY", help="take this server key, not any (repeatable)"
+    )
+    serve.add_argument(
+        "--dialect",
+        choices=("ga", "beta", "both"),
+        default="ga",
+        help="beta is for old clients; both: who asks for beta has it (default: %(default)s)",
+    )
+    serve.add_argument("--no-voice", action="store_true", help="text only: ready at once")
+    _add_address(serve)
+    serve.set_defaults(run=_serve, command="serve")
     replay = commands.add_parser("replay", help="play a recording again and show what was said")
     replay.add_argument("file", type=Path, help="the recording: JSON lines, as --record writes it")
     replay.add_argument(
@@ -68,6 +77,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.set_defaults(run=_replay, verbose=False)
     return parser
+
+
+def _add_address(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="where to listen (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log what happens")
 
 
 def _replay(options: argparse.Namespace, started: float) -> None:
@@ -118,7 +137,7 @@ def _demo(options: argparse.Namespace, started: float) -> None:
             options.record.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unusable(f"{options.record}: {error.strerror}") from error
-    with _listen(options.host, options.port) as listener:
+    with _listen(options) as listener:
         try:
             asyncio.run(
                 serve_demo(
@@ -131,18 +150,44 @@ def _demo(options: argparse.Namespace, started: float) -> None:
             )
         except VoiceError as error:
             raise Trouble(str(error)) from error
+    _leave()
+
+
+def _serve(options: argparse.Namespace, started: float) -> None:
+    try:
+        from talkwire.realtime.beta import Dialect
+
+        from .local.options import Options
+        from .local.serving import serve_until_stopped
+        from .local.voice import VoiceError
+    except ModuleNotFoundError as error:
+        raise Trouble(f'{error.name} is missing: pip install "talkwire[local]"') from error
+    dialects = list(Dialect) if options.dialect == "both" else [Dialect(options.dialect)]
+    terms = Options(keys=options.key, dialects=dialects)
+    with _listen(options) as listener:
+        try:
+            asyncio.run(serve_until_stopped(listener, options=terms, voice=not options.no_voice))
+        except VoiceError as error:
+            raise Trouble(str(error)) from error
+    _leave()
+
+
+def _leave() -> None:
     # A tool that never returns must not hold the process: threads cannot be stopped.
     sys.stdout.flush()
     os._exit(0)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(options: argparse.Namespace) -> socket.socket:
+    host, port = options.host, options.port
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Trouble(f"port {port} is taken; try: talkwire demo --port {port + 1}") from error
+            raise Trouble(
+                f"port {port} is taken; try: talkwire {options.command} --port {port + 1}"
+            ) from error
         raise Trouble(f"cannot listen on {host} port {port}: {error.strerror}") from error
     except OverflowError as error:
         raise Trouble(f"{port} is not a port: 0 to 65535") from error

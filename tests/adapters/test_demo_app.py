@@ -111,7 +111,7 @@ class Stage:
     async def caller(self) -> AsyncIterator[Caller]:
         """A page with its call open, WebRTC and all."""
         async with visiting(self.port) as hop, page() as peer:
-            local = Local(self.calls, Secrets(), self.http, self.port, lambda: None)
+            local = Local(self.calls, Secrets(), self.http, self.port)
             await hop.hello()
             init = await hop.hear()
             assert init["call"]["url"] == "/v1/realtime/calls"

@@ -8,10 +8,13 @@ import threading
 from typing import Any
 
 import attrs
+import httpx2
 import pytest
+from quart import Quart
 
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
+from support.hop import serving
 from support.local import (
     MISSING,
     Local,
@@ -25,7 +28,9 @@ from support.local import (
     scripted_voice,
     tone,
 )
+from talkwire_io.local.blueprint import realtime_blueprint
 from talkwire_io.local.calls import Calls
+from talkwire_io.local.secrets import Secrets
 from talkwire_io.local.voice import CallTool, Say, SpeechStarted, SpeechStopped, Turn
 
 LOUD, SILENT = 2000, 200
@@ -423,10 +428,13 @@ def test_hanging_up_does_not_wait_for_a_brain_that_hangs() -> None:
 
 def test_the_server_s_end_is_the_calls_end() -> None:
     async def main() -> None:
-        async with local_service(Calls(MISSING, Parrot())) as local, page() as caller:
-            await caller.connect(local)
-            local.stop()
-            await gone(local, caller.call_id)
+        calls, app = Calls(MISSING, Parrot()), Quart("an-app-of-your-own")
+        app.register_blueprint(realtime_blueprint(calls, secrets=(secrets := Secrets())))
+        async with page() as caller:
+            async with serving(app) as port:
+                async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+                    await caller.connect(Local(calls, secrets, http, port))
+            assert len(calls) == 0
             await asyncio.wait_for(caller.closed.wait(), 2)
 
     run(main())

@@ -14,6 +14,7 @@ from support.local import MISSING, Event, Parrot, run
 from talkwire.realtime.service import Service
 from talkwire_io.local.conductor import Conductor
 from talkwire_io.local.engine import Engine
+from talkwire_io.local.sideband import attend
 from talkwire_io.local.voice import Say
 from talkwire_io.local.websocket import Line
 
@@ -23,6 +24,12 @@ def a_call(parrot: Parrot | None = None) -> tuple[Conductor, Line]:
         Service(now=asyncio.get_running_loop().time()), Engine(MISSING, parrot or Parrot())
     )
     return conductor, Line(conductor)
+
+
+async def says(conductor: Conductor, *frames: str) -> None:
+    """A companion: the client says this as soon as it can."""
+    for frame in frames:
+        conductor.receive(frame)
 
 
 class Wire:
@@ -39,15 +46,13 @@ class Wire:
             self._end("heard enough")
 
 
-def test_what_the_page_says_at_once_is_not_lost() -> None:
+def test_what_the_client_says_at_once_comes_after_the_session_was_created() -> None:
     async def main() -> None:
         conductor, line = a_call()
         wire = Wire(conductor, "response.done")
-        # A browser may put its first frames into the very packet that opens the channel.
         update = {"type": "session.update", "session": {"type": "realtime"}}
-        conductor.receive(json.dumps(update))
-        conductor.receive('{"type": "response.create"}')
-        await conductor.run(line, line.write(wire.send))
+        frames = json.dumps(update), '{"type": "response.create"}'
+        await conductor.run(line, says(conductor, *frames), line.write(wire.send))
         types = [event["type"] for event in wire.events]
         assert types[:3] == ["session.created", "session.updated", "response.created"]
         assert conductor.reason == "heard enough"
@@ -69,8 +74,7 @@ def test_a_call_that_was_ended_before_it_ran_ends_at_once() -> None:
 def test_a_client_that_never_reads_is_hung_up_on() -> None:
     async def main() -> None:
         conductor, line = a_call(Parrot(lambda _: [Say("x" * 1_000_000) for _ in range(20)]))
-        conductor.receive('{"type": "response.create"}')
-        await conductor.run(line)
+        await conductor.run(line, says(conductor, '{"type": "response.create"}'))
         assert conductor.reason == "the client stopped reading"
 
     run(main())
@@ -104,5 +108,33 @@ def test_cancelling_ends_the_call() -> None:
             await call
         assert conductor.ended
         assert conductor.service.closed
+
+    run(main())
+
+
+def test_a_sideband_that_never_reads_is_let_go_and_the_call_goes_on() -> None:
+    async def never(*_: object) -> str:
+        return await asyncio.Future[str]()
+
+    async def main() -> None:
+        conductor, line = a_call()
+        wire = Wire(conductor, "response.done")
+        session = {"type": "realtime", "instructions": "x" * 1_000_000}
+        update = json.dumps({"type": "session.update", "session": session})
+
+        async def sends(_: str) -> None:
+            await never()
+
+        async def talks() -> None:
+            attending = asyncio.create_task(attend(conductor, never, sends))
+            while not attending.done():
+                await asyncio.sleep(0)
+                conductor.receive(update)
+            assert attending.result() == 1013
+            conductor.receive('{"type": "response.create"}')
+
+        await conductor.run(line, talks(), line.write(wire.send))
+        assert conductor.reason == "heard enough"
+        assert len(wire.events) > 16
 
     run(main())

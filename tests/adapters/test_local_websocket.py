@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.local import (
     MISSING,
-    Event,
-    Local,
     Parrot,
     local_service,
     loudness,
@@ -27,52 +21,10 @@ from support.local import (
     scripted_voice,
     tone,
 )
+from support.local_client import KEY, client
 from talkwire_io.local.calls import Calls
 from talkwire_io.local.pcm import WireFormat
 from talkwire_io.local.voice import Say
-
-KEY = {"Authorization": "Bearer sk-anything"}
-
-
-class Client:
-    """An SDK's part: sends client events, collects server events."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-        self.events: list[Event] = []
-
-    async def send(self, type: str, **fields: Any) -> None:
-        await self.socket.send(json.dumps({"type": type, **fields}))
-
-    async def append(self, pcm: bytes, piece: int = 4800) -> None:
-        for at in range(0, len(pcm), piece):
-            audio = base64.b64encode(pcm[at : at + piece]).decode()
-            await self.send("input_audio_buffer.append", audio=audio)
-
-    async def type_text(self, text: str) -> None:
-        content = [{"type": "input_text", "text": text}]
-        item = {"type": "message", "role": "user", "content": content}
-        await self.send("conversation.item.create", item=item)
-        await self.send("response.create")
-
-    async def wait_for(self, type: str) -> Event:
-        while True:
-            event: Event = json.loads(await self.socket.recv())
-            self.events.append(event)
-            if event["type"] == type:
-                return event
-
-    def audio(self) -> list[bytes]:
-        deltas = [e for e in self.events if e["type"] == "response.output_audio.delta"]
-        return [base64.b64decode(each["delta"]) for each in deltas]
-
-
-@contextlib.asynccontextmanager
-async def client(local: Local, query: str = "", **options: Any) -> AsyncIterator[Client]:
-    options.setdefault("additional_headers", KEY)
-    url = f"ws://127.0.0.1:{local.port}/v1/realtime{query}"
-    async with connect(url, proxy=None, **options) as socket:
-        yield Client(socket)
 
 
 def session(**settings: Any) -> dict[str, Any]:
@@ -190,18 +142,6 @@ def test_a_refused_key_is_told_before_the_websocket_opens(
                     pass
             assert refused.value.response.status_code == status
             assert "message" in json.loads(refused.value.response.body or b"{}")["error"]
-
-    run(main())
-
-
-@pytest.mark.parametrize("query", ["?call_id=rtc_1", "?intent=transcription"])
-def test_sessions_of_a_kind_that_is_not_served_are_refused(query: str) -> None:
-    async def main() -> None:
-        async with local_service(Calls(MISSING, Parrot())) as local:
-            with pytest.raises(InvalidStatus) as refused:
-                async with client(local, query):
-                    pass
-            assert refused.value.response.status_code == 400
 
     run(main())
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import re
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -15,14 +14,12 @@ import attrs
 import httpx2
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from quart import Quart
 
-from talkwire_io.local.blueprint import realtime_blueprint
 from talkwire_io.local.calls import Calls
+from talkwire_io.local.options import Options
 from talkwire_io.local.pcm import Resampler
 from talkwire_io.local.secrets import Secrets
+from talkwire_io.local.serving import serving
 from talkwire_io.local.speaker import Playlist, SpeakerTrack
 from talkwire_io.local.voice import (
     MissingVoice,
@@ -158,39 +155,28 @@ class Local:
     secrets: Secrets
     http: httpx2.AsyncClient
     port: int
-    stop: Callable[[], None]
 
     def key(self, **session: Any) -> str:
         """An ephemeral key, bound to these session settings."""
         return self.secrets.mint({"type": "realtime", **session}).value
 
-    async def post_offer(self, offer: str, key: str) -> httpx2.Response:
+    async def post_offer(
+        self, offer: str, key: str, address: str = "/v1/realtime/calls"
+    ) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/sdp"}
-        return await self.http.post("/v1/realtime/calls", content=offer, headers=headers)
+        return await self.http.post(address, content=offer, headers=headers)
 
 
 @contextlib.asynccontextmanager
-async def local_service(calls: Calls, secrets: Secrets | None = None) -> AsyncIterator[Local]:
-    """Serve on a free port of 127.0.0.1, with hypercorn, as users do."""
-    secrets = Secrets() if secrets is None else secrets
-    app = Quart("local-service-test")
-    app.register_blueprint(realtime_blueprint(calls, secrets=secrets))
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.graceful_timeout = 0.3
-    config.errorlog = None
-    stopped = asyncio.Event()
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stopped.wait))
-    url = f"http://127.0.0.1:{port}"
-    try:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
-            yield Local(calls, secrets, http, port, stopped.set)
-    finally:
-        await calls.close()
-        stopped.set()
-        await server
+async def local_service(
+    calls: Calls, secrets: Secrets | None = None, options: Options | None = None
+) -> AsyncIterator[Local]:
+    """Serve as users do, and bring a client along."""
+    async with serving(calls, secrets=secrets, options=options) as service:
+        url = httpx2.URL(service.base_url)
+        origin = url.copy_with(path="/")
+        async with httpx2.AsyncClient(base_url=origin, trust_env=False) as http:
+            yield Local(calls, service.secrets, http, url.port or 0)
 
 
 # The page.
@@ -223,14 +209,20 @@ class Page:
         sdp: str = self.pc.localDescription.sdp
         return sdp
 
-    async def connect(self, local: Local, key: str | None = None) -> None:
+    async def connect(
+        self, local: Local, key: str | None = None, address: str = "/v1/realtime/calls"
+    ) -> None:
         """Open the call as a page does: its offer may go out before it has candidates."""
         offer = re.sub(r"a=(candidate|end-of-candidates).*\r\n", "", await self.offer())
-        response = await local.post_offer(offer, local.key() if key is None else key)
+        response = await local.post_offer(offer, local.key() if key is None else key, address)
         assert response.status_code == 201, response.text
-        self.answer = response.text
         self.call_id = response.headers["location"].rpartition("/")[2]
-        await self.pc.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+        await self.accept(response.text)
+
+    async def accept(self, answer: str) -> None:
+        """Take the answer to the offer, whoever posted that, and wait until the call is open."""
+        self.answer = answer
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await self._opened.wait()
         await self.wait_for("session.created")
 

@@ -27,10 +27,11 @@ from talkwire.realtime.engine import (
     TranscriptionRequested,
 )
 from talkwire.realtime.service import Service
+from talkwire.realtime.service_outbox import Attachment
 from talkwire_io.local.answering import Answering
 from talkwire_io.local.ear import RATE, Ear, Heard, Started, Stopped
 from talkwire_io.local.engine import Engine
-from talkwire_io.local.outlet import Outlet
+from talkwire_io.local.outlet import Outlet, Way, say_last_words
 from talkwire_io.local.pcm import WireFormat, resample
 from talkwire_io.local.voice import Voice
 
@@ -39,7 +40,6 @@ _log = logging.getLogger(__name__)
 # Sound waiting for the detector, in pieces (40 ms each on WebRTC). More means a machine too slow
 # for its calls: then the newest is dropped, as a late reaction is worse than a missed word.
 _MOST_WAITING = 250
-_LAST_WORDS_S = 1.0
 
 
 class Conductor:
@@ -50,11 +50,11 @@ class Conductor:
         self.reason = ""
         self._engine = engine
         self._outlet: Outlet | None = None
+        self._attached: dict[Attachment, Way] = {}
         self._ear = Ear(engine.voice) if isinstance(engine.voice, Voice) else None
         self._sounds: asyncio.Queue[Callable[[], list[Heard]]] = asyncio.Queue()
         self._dropped = 0
         self._deaf = False
-        self._early: list[str | bytes] = []
         self._spoken: bytes | None = None
         self._unheard: dict[str, asyncio.Event] = {}
         self._replies: dict[str, asyncio.Task[None]] = {}
@@ -78,22 +78,25 @@ class Conductor:
                 self._start(self._listen())
             try:
                 self._move(self.service.opening)
-                for frame in self._early:
-                    self.receive(frame)
                 await self._ended.wait()
                 if self.service.close_code is not None:
-                    await self._say_last_words(outlet)
+                    await say_last_words(outlet)
             finally:
                 self.end("the other side is gone")
                 self._move(self.service.receive_close(now=_now()))
                 for task in self._tasks:
                     task.cancel()
 
-    async def _say_last_words(self, outlet: Outlet) -> None:
-        """The service has ended the session: let it say so before the connection is closed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
-                await outlet.sent()
+    @contextlib.contextmanager
+    def attached(self, way: Way) -> Generator[None]:
+        """Let a second controller hear all but the sound, from now on; it speaks by `receive`."""
+        attachment = self.service.attach()
+        self._attached[attachment] = way
+        try:
+            yield
+        finally:
+            del self._attached[attachment]
+            self.service.detach(attachment)
 
     def end(self, reason: str) -> None:
         """End the call; the first reason given is kept."""
@@ -111,10 +114,8 @@ class Conductor:
         await self._ended.wait()
 
     def receive(self, frame: str | bytes) -> None:
-        """Take a client event; one that comes before `run` waits for it."""
-        if self._outlet is None:
-            self._early.append(frame)
-        elif not self.ended:
+        """Take a client event, of whichever controller."""
+        if self._outlet is not None and not self.ended:
             played_ms = self._outlet.played_ms
             with self._contained("a client event"):
                 self._move(self.service.receive(frame, now=_now(), played_ms=played_ms))
@@ -177,6 +178,9 @@ class Conductor:
     def _drain(self) -> None:
         while self._outlet is not None and (frame := self.service.next_frame()) is not None:
             self._outlet.send(frame)
+        for attachment, way in self._attached.items():
+            while (frame := attachment.next_frame()) is not None:
+                way.send(frame)
 
     def _perform(self, request: EngineRequest) -> None:
         match request:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Protocol
 
 import attrs
+
+_LAST_WORDS_S = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -18,13 +22,8 @@ class Piece:
     """For `output_audio.delta`, in its format; empty on WebRTC: sound travels in the track."""
 
 
-class Outlet(Protocol):
-    """A data channel with a track, or a websocket that carries both."""
-
-    @property
-    def speaks(self) -> bool:
-        """Whether the other side can hear anything."""
-        ...
+class Way(Protocol):
+    """Where frames leave."""
 
     def send(self, frame: str) -> None:
         """Queue a frame; nothing happens when the other side is gone."""
@@ -32,6 +31,22 @@ class Outlet(Protocol):
 
     async def sent(self) -> None:
         """Wait until what was queued has left."""
+        ...
+
+
+async def say_last_words(way: Way) -> None:
+    """Let what was said last leave, before the connection is closed: at most 1 s."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await way.sent()
+
+
+class Outlet(Way, Protocol):
+    """A data channel with a track, or a websocket that carries both."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the other side can hear anything."""
         ...
 
     def cut(self, pcm: bytes, rate: int) -> list[Piece]:

@@ -30,3 +30,14 @@ class ProblemError(Exception):
             "param": self.param,
         }
         return Response(json.dumps({"error": error}), self.status, content_type="application/json")
+
+
+def unknown_call(call_id: str) -> ProblemError:
+    """What is asked about a call that there is not."""
+    return ProblemError(404, f"There is no call {call_id}.", code="call_id_not_found")
+
+
+def no_translator() -> ProblemError:
+    """A translation is asked for; refused as OpenAI refuses a model that it does not have."""
+    words = "This service has no model that translates: its offline brain only answers."
+    return ProblemError(404, words, code="model_not_found", param="model")

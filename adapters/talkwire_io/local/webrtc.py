@@ -58,6 +58,7 @@ class Peer:
         self._on_lost = on_lost
         self._playlist = Playlist(on_drained)
         self._channel: RTCDataChannel | None = None
+        self._early: list[str] = []
         self._incoming: MediaStreamTrack | None = None
         self._speaks = False
         # No STUN: the default asks Google's, and a call on this machine or network needs none.
@@ -140,14 +141,21 @@ class Peer:
         return self._playlist.played_ms
 
     def send(self, frame: str) -> None:
-        """Put a frame on the data channel, if there still is one."""
+        """Put a frame on the data channel, when it is open; nothing happens when it was closed."""
         channel = self._channel
-        if channel is None or channel.readyState != "open":
+        if channel is None:
+            self._early.append(frame)
+            return
+        if channel.readyState != "open":
             return
         if channel.bufferedAmount > _MAX_BUFFERED:
             self._on_lost("the page stopped reading its data channel")
             return
-        channel.send(frame)
+        try:
+            channel.send(frame)
+        except ValueError:
+            # More than its SDP said it takes (§3.10): the page goes without, a sideband has it.
+            _log.warning("a frame of %d characters is too large for the page", len(frame))
 
     async def sent(self) -> None:
         """Wait until the data channel has nothing left to send."""
@@ -185,6 +193,9 @@ class Peer:
         self._channel = channel
         channel.on("message", self._on_frame)
         channel.on("close", self._channel_closed)
+        for frame in self._early:
+            self.send(frame)
+        self._early.clear()
         self.opened.set()
 
     def _channel_closed(self) -> None:

@@ -9,29 +9,30 @@ from talkwire_io.local.conductor import Conductor
 from talkwire_io.local.outlet import Piece
 from talkwire_io.local.pcm import WireFormat, resample
 
+Receive = Callable[[], Awaitable[str | bytes]]
+Send = Callable[[str], Awaitable[None]]
+
 _PIECE_MS = 100
 # A client that stopped reading: minutes of audio.
 _MAX_WAITING = 16 * 1024 * 1024
 
 
-class Line:
-    """An `Outlet` over a websocket. What was played only the client knows."""
+class Wire:
+    """Frames to and from a client; `on_lost(why)` when it does not read what waits for it."""
 
-    speaks = True
-    played_ms: int | None = None
-
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, on_lost: Callable[[str], None]) -> None:
         self._conductor = conductor
+        self._on_lost = on_lost
         self._frames: asyncio.Queue[str] = asyncio.Queue()
         self._waiting = 0
 
-    async def read(self, receive: Callable[[], Awaitable[str | bytes]]) -> None:
+    async def read(self, receive: Receive) -> None:
         """Take what the client sends, no faster than its audio can be heard."""
         while True:
             self._conductor.receive(await receive())
             await self._conductor.caught_up()
 
-    async def write(self, send: Callable[[str], Awaitable[None]]) -> None:
+    async def write(self, send: Send) -> None:
         """Send what there is, as fast as the client takes it."""
         while True:
             frame = await self._frames.get()
@@ -43,13 +44,23 @@ class Line:
         """Queue a frame; a client that does not read is hung up on."""
         self._waiting += len(frame)
         if self._waiting > _MAX_WAITING:
-            self._conductor.end("the client stopped reading")
+            self._on_lost("the client stopped reading")
             return
         self._frames.put_nowait(frame)
 
     async def sent(self) -> None:
         """Wait until the client has taken what was queued."""
         await self._frames.join()
+
+
+class Line(Wire):
+    """An `Outlet` over a websocket. What was played only the client knows."""
+
+    speaks = True
+    played_ms: int | None = None
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__(conductor, conductor.end)
 
     def cut(self, pcm: bytes, rate: int) -> list[Piece]:
         """Write a sound in the session's output format, in pieces of 100 ms."""

@@ -21,6 +21,7 @@ from talkwire_io.local.voice.interfaces import (
 )
 from talkwire_io.local.voice.loading import (
     INSTALL_COMMAND,
+    NO_VOICE,
     MissingVoice,
     Voice,
     load_voice,
@@ -30,6 +31,7 @@ from talkwire_io.local.voice.loading import (
 __all__ = [
     "DEMO_BRAIN_NOTICE",
     "INSTALL_COMMAND",
+    "NO_VOICE",
     "Brain",
     "CallTool",
     "DetectorFactory",

@@ -41,6 +41,10 @@ class MissingVoice:
     """One or two sentences for a person, with the command that gets them."""
 
 
+NO_VOICE = MissingVoice(missing=(), hint="This service was started without a voice.")
+"""For a service that only reads and writes: it is ready at once."""
+
+
 def missing_voice() -> MissingVoice | None:
     """Say what `load_voice()` would miss, without loading a model. Imports the packages: 0.5 s."""
     problems = dict(_import_problems())
