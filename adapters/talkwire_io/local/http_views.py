@@ -63,10 +63,10 @@ class HttpViews:
         await self._calls.ended(call_id)
         return Response(b"", 200)
 
-    async def sip(self, call_id: str) -> Response:
+    async def sip(self, call_id: str, what: str) -> Response:
         """Refuse what is for a call that rings: accept, reject, refer."""
         self._check_call(call_id)
-        words = f"Call {call_id} is not a SIP call: it was answered when it was opened."
+        words = f"Cannot {what} call {call_id}: it is not a SIP call."
         raise ProblemError(400, words, code="invalid_value", param="call_id")
 
     async def translation_secrets(self) -> Response:

@@ -23,7 +23,7 @@ class Options:
 
     keys: frozenset[str] | None = attrs.field(default=None, converter=_set_of, repr=False)
     """The server keys that there are; others are refused with 401 `invalid_api_key`. None: any."""
-    dialects: frozenset[Dialect] = attrs.field(default=(Dialect.GA,), converter=_dialects)
+    dialects: frozenset[Dialect] = attrs.field(default=frozenset({Dialect.GA}), converter=_dialects)
     """GA alone is what OpenAI speaks today. With both, the client's `OpenAI-Beta` header or the
     address decides; with beta alone, the addresses of GA are unknown (404)."""
 

@@ -82,7 +82,10 @@ def _key() -> str:
 def _asked() -> Session:
     """What the address says of the session."""
     model, intent = websocket.args.get("model"), websocket.args.get("intent")
-    if intent == "transcription":
+    if intent not in (None, "transcription"):
+        words = f"Invalid value: '{intent}'. Supported values are: 'transcription'."
+        raise ProblemError(400, words, code="invalid_value", param="intent")
+    if intent:
         if model:
             words = "You must not provide a model parameter for transcription sessions."
             raise ProblemError(400, words, code="invalid_model", param="model")
