@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Generator, Iterable
-from functools import partial
+from collections.abc import Coroutine, Generator, Iterable
 from typing import Any
 
 from av import AudioFrame
@@ -29,17 +28,11 @@ from talkwire.realtime.engine import (
 from talkwire.realtime.service import Service
 from talkwire.realtime.service_outbox import Attachment
 from talkwire_io.local.answering import Answering
-from talkwire_io.local.ear import RATE, Ear, Heard, Started, Stopped
 from talkwire_io.local.engine import Engine
+from talkwire_io.local.hearing import Hearing
 from talkwire_io.local.outlet import Outlet, Way, say_last_words
-from talkwire_io.local.pcm import WireFormat, resample
-from talkwire_io.local.voice import Voice
 
 _log = logging.getLogger(__name__)
-
-# Sound waiting for the detector, in pieces (40 ms each on WebRTC). More means a machine too slow
-# for its calls: then the newest is dropped, as a late reaction is worse than a missed word.
-_MOST_WAITING = 250
 
 
 class Conductor:
@@ -51,18 +44,12 @@ class Conductor:
         self._engine = engine
         self._outlet: Outlet | None = None
         self._attached: dict[Attachment, Way] = {}
-        self._ear = Ear(engine.voice) if isinstance(engine.voice, Voice) else None
-        self._sounds: asyncio.Queue[Callable[[], list[Heard]]] = asyncio.Queue()
-        self._dropped = 0
-        self._deaf = False
-        self._spoken: bytes | None = None
-        self._unheard: dict[str, asyncio.Event] = {}
+        self.hearing = Hearing(service, engine, self._move, self._start)
         self._replies: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._group: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
-        self._configure()
 
     async def run(self, outlet: Outlet, *companions: Coroutine[Any, Any, None]) -> None:
         """Carry the call over `outlet`, with the coroutines that read and write for it.
@@ -72,10 +59,8 @@ class Conductor:
         """
         async with asyncio.TaskGroup() as self._group:
             self._outlet = outlet
-            for companion in companions:
+            for companion in (*companions, self.hearing.listen(lambda: outlet.played_ms)):
                 self._start(companion)
-            if self._ear is not None:
-                self._start(self._listen())
             try:
                 self._move(self.service.opening)
                 await self._ended.wait()
@@ -122,21 +107,8 @@ class Conductor:
 
     def hear(self, frames: list[AudioFrame]) -> None:
         """Take sound from an incoming track."""
-        if self._ear is None or self.ended:
-            return
-        milliseconds = sum(frame.samples * 1000 // frame.sample_rate for frame in frames)
-        self._move(self.service.audio_received(duration_ms=milliseconds, now=_now()))
-        if self._sounds.qsize() < _MOST_WAITING:
-            self._sounds.put_nowait(partial(self._ear.hear_frames, frames))
-            return
-        self._dropped += 1
-        if self._dropped % _MOST_WAITING == 1:
-            _log.warning("this machine is too slow to listen: %d pieces dropped", self._dropped)
-
-    async def caught_up(self) -> None:
-        """Wait until there is room for more sound: a client may send faster than it is heard."""
-        if self._sounds.qsize() >= _MOST_WAITING:
-            await self._sounds.join()
+        if not self.ended:
+            self.hearing.hear_frames(frames)
 
     def drained(self, response_id: str) -> None:
         """Take the news that a response was heard to its end."""
@@ -185,16 +157,13 @@ class Conductor:
     def _perform(self, request: EngineRequest) -> None:
         match request:
             case ConfigurationChanged():
-                self._configure()
+                self.hearing.configure()
             case AudioReceived(audio=audio):
-                if self._ear is not None:
-                    format = WireFormat(self._input["format"])
-                    self._sounds.put_nowait(partial(self._ear.hear_wire, audio, format))
+                self.hearing.hear_wire(audio)
             case InputCleared():
-                if self._ear is not None:
-                    self._sounds.put_nowait(self._ear.clear)
+                self.hearing.clear()
             case TranscriptionRequested(item_id=item_id):
-                self._understand(item_id)
+                self.hearing.understand(item_id)
             case ResponseRequested(response_id=response_id):
                 self._replies[response_id] = self._start(self._answer(request))
             case ResponseStopped(response_id=response_id):
@@ -207,84 +176,12 @@ class Conductor:
             case _:  # about calls of remote servers, which cannot be reached from here
                 pass
 
-    def _configure(self) -> None:
-        if self._ear is not None:
-            self._ear.configure(self._input["turn_detection"])
-
-    @property
-    def _input(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.service.session["audio"]["input"]
-        return found
-
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         assert self._group is not None  # nothing is asked for before the call runs
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    # Hearing.
-
-    async def _listen(self) -> None:
-        """Feed the ear, piece by piece and in order."""
-        while True:
-            step = await self._sounds.get()
-            try:
-                for heard in await self._engine.listen(step):
-                    self._notice(heard)
-            except Exception:
-                # A broken detector leaves a call that can still be typed to; one line is enough.
-                if not self._deaf:
-                    _log.exception("sound cannot be heard in this call")
-                self._deaf = True
-            finally:
-                self._sounds.task_done()
-
-    def _notice(self, heard: Heard) -> None:
-        if isinstance(heard, Started):
-            assert self._outlet is not None
-            played_ms = self._outlet.played_ms
-            self._move(
-                self.service.speech_started(
-                    audio_start_ms=heard.at_ms, played_ms=played_ms, now=_now()
-                )
-            )
-        elif isinstance(heard, Stopped):
-            self._spoken = heard.pcm
-            self._move(self.service.speech_stopped(audio_end_ms=heard.at_ms, now=_now()))
-            self._spoken = None
-        else:
-            self._start(self._transcribe(heard.item_id, heard.pcm))
-
-    def _understand(self, item_id: str) -> None:
-        """Have an item transcribed: the speech that just ended, or what was heard so far."""
-        if self._ear is None:
-            message = "This service has no voice installed, so it cannot understand speech."
-            self._move(self.service.transcription_failed(item_id, message, now=_now()))
-            return
-        self._unheard[item_id] = asyncio.Event()
-        if self._spoken is not None:
-            self._start(self._transcribe(item_id, self._spoken))
-        else:
-            # In its turn: sound that came before the commit may still wait for the ear.
-            self._sounds.put_nowait(partial(self._ear.take, item_id))
-
-    async def _transcribe(self, item_id: str, pcm: bytes) -> None:
-        try:
-            words = await self._engine.work(partial(self._write_down, pcm))
-        except Exception:
-            _log.exception("speech could not be transcribed")
-            message = "The speech could not be transcribed."
-            self._move(self.service.transcription_failed(item_id, message, now=_now()))
-        else:
-            self._move(self.service.transcribed(item_id, words, now=_now()))
-        finally:
-            self._unheard.pop(item_id).set()
-
-    def _write_down(self, pcm: bytes) -> str:
-        assert isinstance(self._engine.voice, Voice)
-        ears = self._engine.voice.speech_to_text
-        return ears.transcribe(resample(pcm, RATE, ears.sample_rate)).strip() if pcm else ""
 
     # Answering.
 
@@ -294,8 +191,7 @@ class Conductor:
         response_id = request.response_id
         try:
             # The brain must know what was said, if it can be known at all.
-            for unheard in list(self._unheard.values()):
-                await unheard.wait()
+            await self.hearing.understood()
             answering = Answering(self.service, self._outlet, self._engine, self._move)
             await answering.run(request)
         except Exception:

@@ -30,7 +30,7 @@ class Wire:
         """Take what the client sends, no faster than its audio can be heard."""
         while True:
             self._conductor.receive(await receive())
-            await self._conductor.caught_up()
+            await self._conductor.hearing.caught_up()
 
     async def write(self, send: Send) -> None:
         """Send what there is, as fast as the client takes it."""
