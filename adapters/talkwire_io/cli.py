@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from talkwire import UnreadableError
+from talkwire import Dialect, UnreadableError
 from talkwire.replay import Replay, replay
 
 from .recording import printable, told
@@ -155,8 +155,6 @@ def _demo(options: argparse.Namespace, started: float) -> None:
 
 def _serve(options: argparse.Namespace, started: float) -> None:
     try:
-        from talkwire.realtime.beta import Dialect
-
         from .local.options import Options
         from .local.serving import serve_until_stopped
         from .local.voice import VoiceError

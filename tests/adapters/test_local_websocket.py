@@ -24,6 +24,7 @@ from support.local import (
 from support.local_client import KEY, client
 from talkwire_io.local.calls import Calls
 from talkwire_io.local.pcm import WireFormat
+from talkwire_io.local.secrets import Secrets
 from talkwire_io.local.voice import Say
 
 
@@ -142,6 +143,26 @@ def test_a_refused_key_is_told_before_the_websocket_opens(
                     pass
             assert refused.value.response.status_code == status
             assert "message" in json.loads(refused.value.response.body or b"{}")["error"]
+
+    run(main())
+
+
+def test_an_expired_key_opens_nothing_but_what_it_opened_goes_on() -> None:
+    async def main() -> None:
+        now = [1_800_000_000.0]
+        secrets = Secrets(clock=lambda: now[0])
+        async with local_service(Calls(MISSING, Parrot()), secrets) as local:
+            headers = {"Authorization": f"Bearer {local.key()}"}
+            async with client(local, additional_headers=headers) as caller:
+                now[0] += 600
+                with pytest.raises(InvalidStatus) as refused:
+                    async with client(local, additional_headers=headers):
+                        pass
+                response = refused.value.response
+                assert response.status_code == 401
+                assert b"invalid_api_key" in (response.body or b"")
+                await caller.type_text("Still there?")
+                await caller.wait_for("response.done")
 
     run(main())
 
