@@ -10,8 +10,7 @@ In an app of yours:
     calls = Calls(await asyncio.to_thread(load_voice), RuleBrain())
     app.register_blueprint(realtime_blueprint(calls))
 
-`serving` is in `talkwire_io.local.serving`, `Options` (which keys, which dialect) in
-`talkwire_io.local.options`, `Calls` in `talkwire_io.local.calls`, `realtime_blueprint` in `talkwire_io.local.blueprint`, and
-the voice in `talkwire_io.local.voice`. They are not imported here: the voice must be importable
-where aiortc is not installed, and the other way round.
+Each name is in a module of its own: `serving`, `options.Options` (which keys, which dialect),
+`calls.Calls`, `blueprint.realtime_blueprint`, and the voice in `voice`. They are not imported here:
+the voice must be importable where aiortc is not installed, and the other way round.
 """
