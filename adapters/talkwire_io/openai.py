@@ -1,4 +1,4 @@
-"""The HTTP half of the Realtime API: client secrets, SDP calls, hang-up.
+"""The HTTP half of the Realtime API: client secrets, SDP calls, hang-up; where its websockets are.
 
 Runs on asyncio and on trio. Each method is one request: nothing is retried, so nothing is opened
 twice behind your back. A key is held in a `Secret`, and what the service says goes through the same
@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import anyio
 import attrs
@@ -21,7 +22,9 @@ import msgspec
 
 __all__ = [
     "Call",
+    "CallNotFound",
     "ClientSecret",
+    "KeyRefused",
     "MissingKey",
     "OpenAI",
     "Secret",
@@ -52,6 +55,9 @@ class ServiceError(Exception):
     `message` says how. `request_id` is what the service's support asks for.
     """
 
+    hint = ""
+    """What to change, where the status tells."""
+
     def __init__(
         self,
         status: int,
@@ -71,7 +77,19 @@ class ServiceError(Exception):
         head = f"the service answered {self.status}" + (f" {self.code}" if self.code else "")
         known = (("param", self.param), ("request", self.request_id))
         tail = ", ".join(f"{name} {value}" for name, value in known if value)
-        return f"{head}: {self.message}" + (f" ({tail})" if tail else "")
+        return f"{head}: {self.message}" + (f" ({tail})" if tail else "") + self.hint
+
+
+class KeyRefused(ServiceError):  # noqa: N818
+    """The key is not one of this service's, or no longer: status 401."""
+
+    hint = "; set OPENAI_API_KEY (or api_key=) to a key in force, an ek_ key is so for minutes only"
+
+
+class CallNotFound(ServiceError):  # noqa: N818
+    """There is no such call, or not for this key (S15): status 404, code `call_id_not_found`."""
+
+    hint = "; use the standard key that opened the call, not an ek_ one, and while the call lasts"
 
 
 class ServiceUnreachable(Exception):  # noqa: N818 - says what happened, as ConnectionRefused does
@@ -148,21 +166,22 @@ class OpenAI:
         self._base = _checked_base(base_url)
         self._timeout_s = timeout_s
         self._own = http is None
-        self._http = http if http is not None else _client(self._base, timeout_s)
+        self._client = http  # ours is made when it is needed: a websocket never does
 
     @classmethod
     def from_env(
         cls,
         *,
+        api_key: str | Secret | None = None,
         base_url: str | None = None,
         http: httpx2.AsyncClient | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> Self:
-        """Take the key from OPENAI_API_KEY and the base URL, if not given, from OPENAI_BASE_URL.
+        """Take what is not given from the environment: OPENAI_API_KEY, OPENAI_BASE_URL.
 
-        Raises MissingKey when OPENAI_API_KEY is not set or empty.
+        Raises MissingKey when there is no key, or an empty one.
         """
-        key = os.environ.get("OPENAI_API_KEY", "")
+        key = os.environ.get("OPENAI_API_KEY", "") if api_key is None else api_key
         base = base_url or os.environ.get("OPENAI_BASE_URL") or BASE_URL
         return cls(key, base_url=base, http=http, timeout_s=timeout_s)
 
@@ -177,13 +196,31 @@ class OpenAI:
 
     async def aclose(self) -> None:
         """Close the connections, unless `http` was yours."""
-        if self._own:
-            await self._http.aclose()
+        if self._own and self._client is not None:
+            await self._client.aclose()
 
     @property
     def calls_url(self) -> str:
         """Where a page posts its SDP offer."""
         return f"{self._base}/realtime/calls"
+
+    @property
+    def local(self) -> bool:
+        """Whether the service is on this machine, where no proxy of the environment reaches it."""
+        try:
+            return ipaddress.ip_address(self._base.host).is_loopback
+        except ValueError:
+            return self._base.host == "localhost"
+
+    def websocket_url(self, query: Mapping[str, str], *, under: str = "realtime") -> str:
+        """Where a session is spoken over a websocket: `{"model": …}` or `{"call_id": …}` (§1.7).
+
+        Raises ValueError for what is not a call id.
+        """
+        if "call_id" in query:
+            _checked_call_id(query["call_id"])
+        base = self._base.copy_with(scheme=self._base.scheme.replace("http", "ws"))
+        return f"{base}/{under}?{urlencode(query)}"
 
     async def client_secret(
         self,
@@ -204,7 +241,7 @@ class OpenAI:
             "session": dict(session),
         }
         content = msgspec.json.encode(body)
-        headers = self._headers(safety_identifier)
+        headers = self.headers(safety_identifier)
         headers["Content-Type"] = "application/json"
         url = f"{self._base}/realtime/client_secrets"
         response = await self._post(url, headers, content=content)
@@ -220,7 +257,7 @@ class OpenAI:
         configuration = msgspec.json.encode(dict(session))
         response = await self._post(
             self.calls_url,
-            self._headers(safety_identifier),
+            self.headers(safety_identifier),
             files={
                 "sdp": (None, offer.encode(errors="replace"), "application/sdp"),
                 "session": (None, configuration, "application/json"),
@@ -233,11 +270,14 @@ class OpenAI:
 
         Raises ValueError, before any request, for what is not a call id.
         """
-        if not _CALL_ID.fullmatch(call_id):
-            raise ValueError(f"not a call id: {call_id[:64]!r}")
-        await self._post(f"{self.calls_url}/{call_id}/hangup", self._headers())
+        _checked_call_id(call_id)
+        await self._post(f"{self.calls_url}/{call_id}/hangup", self.headers())
 
-    def _headers(self, safety_identifier: str | None = None) -> httpx2.Headers:
+    def headers(self, safety_identifier: str | None = None) -> httpx2.Headers:
+        """The headers of a request or of a websocket's handshake: the key is in them.
+
+        `safety_identifier` as for `client_secret`.
+        """
         # Not a dict: this one's repr, as a traceback's locals show it, hides the key.
         headers = httpx2.Headers({"Authorization": f"Bearer {self._key.reveal()}"})
         if safety_identifier is not None:
@@ -250,17 +290,29 @@ class OpenAI:
         try:
             with anyio.fail_after(self._timeout_s):
                 # A redirect would carry the key on to where nobody sent it: it is an answer.
-                response = await self._http.post(
+                response = await self._http().post(
                     url, headers=headers, follow_redirects=False, **body
                 )
         except (TimeoutError, httpx2.RequestError) as error:
-            host = self._base.netloc.decode("ascii")
-            raise ServiceUnreachable(host, self._redact(self._what_happened(error))) from error
+            raise self.unreachable(self._what_happened(error)) from error
         request_id = response.headers.get("x-request-id")
         _log.debug("POST %s: %d (request %s)", url, response.status_code, request_id)
         if not response.is_success:
-            raise _read_refusal(response, self._redact)
+            raise self.refusal(response)
         return response
+
+    def _http(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = _client(self.local, self._timeout_s)
+        return self._client
+
+    def refusal(self, response: httpx2.Response) -> ServiceError:
+        """What an answer that is no success says, without any key in it."""
+        return _read_refusal(response, self._redact)
+
+    def unreachable(self, reason: str) -> ServiceUnreachable:
+        """That there was no answer, and why, without any key in it."""
+        return ServiceUnreachable(self._base.netloc.decode("ascii"), self._redact(reason))
 
     def _what_happened(self, error: Exception) -> str:
         if isinstance(error, httpx2.ConnectTimeout):
@@ -303,13 +355,13 @@ def _checked_base(text: str) -> httpx2.URL:
     return url
 
 
-def _client(base: httpx2.URL, timeout_s: float) -> httpx2.AsyncClient:
-    try:
-        local = ipaddress.ip_address(base.host).is_loopback
-    except ValueError:
-        local = base.host == "localhost"
+def _checked_call_id(text: str) -> None:
+    if not _CALL_ID.fullmatch(text):
+        raise ValueError(f"not a call id: {text[:64]!r}")
+
+
+def _client(local: bool, timeout_s: float) -> httpx2.AsyncClient:
     timeout = httpx2.Timeout(timeout_s, connect=min(CONNECT_TIMEOUT_S, timeout_s))
-    # A proxy from the environment cannot reach a service on this machine.
     return httpx2.AsyncClient(timeout=timeout, trust_env=not local)
 
 
@@ -378,5 +430,10 @@ def _read_call(response: httpx2.Response) -> Call:
 def _error(
     response: httpx2.Response, message: str, code: str = "", param: str = ""
 ) -> ServiceError:
-    request_id = response.headers.get("x-request-id")
-    return ServiceError(response.status_code, code or None, message, param or None, request_id)
+    status, request_id = response.status_code, response.headers.get("x-request-id")
+    kind = ServiceError
+    if status == 401:
+        kind = KeyRefused
+    elif code == "call_id_not_found":
+        kind = CallNotFound
+    return kind(status, code or None, message, param or None, request_id)

@@ -22,7 +22,9 @@ import trio
 
 from talkwire_io.openai import (
     Call,
+    CallNotFound,
     ClientSecret,
+    KeyRefused,
     MissingKey,
     OpenAI,
     Secret,
@@ -670,3 +672,38 @@ def test_no_log_holds_a_key_a_prompt_or_an_sdp(
     assert any("req_9" in record.getMessage() for record in ours)
     for secret in (KEY, "ek_678", "private"):
         assert secret not in caplog.text
+
+
+# Websockets
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address"),
+    [
+        ("https://api.openai.com/v1", "wss://api.openai.com/v1/realtime?model=gpt-realtime"),
+        ("http://localhost:8000/v1/", "ws://localhost:8000/v1/realtime?model=gpt-realtime"),
+        ("http://[::1]:80/http", "ws://[::1]/http/realtime?model=gpt-realtime"),
+    ],
+)
+def test_a_websocket_is_where_the_http_calls_are(base_url: str, address: str) -> None:
+    openai = OpenAI(KEY, base_url=base_url)
+    assert openai.websocket_url({"model": "gpt-realtime"}) == address
+
+
+def test_what_is_asked_for_in_an_address_is_quoted_and_a_call_id_is_one() -> None:
+    openai = OpenAI(KEY, base_url="http://localhost/v1")
+    assert openai.websocket_url({"model": "a&b=ü"}).endswith("?model=a%26b%3D%C3%BC")
+    with pytest.raises(ValueError, match="not a call id"):
+        openai.websocket_url({"call_id": "rtc_1&model=x"})
+
+
+def test_the_refusals_that_one_can_do_something_about_are_types_that_say_what(
+    run: Run, service: Service
+) -> None:
+    service.reply = Reply(401, "{}")
+    with pytest.raises(KeyRefused, match="OPENAI_API_KEY"):
+        ask(run, service, mint)
+    error = {"code": "call_id_not_found", "message": "No such call."}
+    service.reply = Reply(404, json.dumps({"error": error}))
+    with pytest.raises(CallNotFound, match="key that opened the call"):
+        ask(run, service, hang_up)
