@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -11,6 +11,9 @@ import attrs
 from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
 
 from .transport import Transport, TransportClosed
+
+LAST_WORD_S = 2.0
+"""How long the last word may take: a full socket shall not hold up the end of a block."""
 
 Awaited = TypeVar("Awaited", bound=Event | PageEvent)
 
@@ -66,6 +69,8 @@ class Connection:
         self._wires = [_Wire(protocol, transport)]
         self._events: deque[Event | PageEvent] = deque()
         self._writing = asyncio.Lock()
+        self._more = False
+        """Whoever writes shall look again before it stops."""
         self._waiting: asyncio.Timeout | None = None
         self._closed = asyncio.Event()
 
@@ -112,6 +117,8 @@ class Connection:
 
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
+        if self._more:  # who was to take it along has been cancelled
+            await self._pass_on()
         waiting = asyncio.timeout_at(self.protocol.next_timeout())
         try:
             heard = await self._hear(waiting)
@@ -126,7 +133,7 @@ class Connection:
                     self._lost(wire, message)
                 else:
                     self._events += wire.door.receive(message, now=_now())
-        await self.flush()
+        await self._pass_on()
 
     async def _hear(
         self, waiting: asyncio.Timeout
@@ -159,13 +166,30 @@ class Connection:
         """Send what is queued, in order, one writer at a time. Only calls made on `protocol`
         itself need it."""
         self._rearm()
-        async with self._writing:
-            for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
-                end = await wire.drain()
-                if end is not None:
-                    self._lost(wire, end)
+        try:
+            async with self._writing:
+                self._more = True
+                while self._more:
+                    self._more = False
+                    await self._drain()
+        finally:
+            if self._more:
+                self._rearm(_now())  # cancelled: who waits for a message takes over
         if self.protocol.closed:
             self._closed.set()
+
+    async def _pass_on(self) -> None:
+        """Flush, unless somebody is at it: a full socket holds up who writes, not who reads."""
+        if self._writing.locked():
+            self._more = True
+        else:
+            await self.flush()
+
+    async def _drain(self) -> None:
+        for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
+            end = await wire.drain()
+            if end is not None:
+                self._lost(wire, end)
 
     def _rearm(self, deadline: float | None = None) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
@@ -182,9 +206,12 @@ class Connection:
         """End the session, let its last word out, close the transport; again is a no-op."""
         self._events += self.protocol.close(now=_now())
         async with AsyncExitStack() as ending:
+            ending.callback(self._closed.set)
             for wire in self._wires:
                 ending.push_async_callback(_end, wire)
-            await self.flush()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self.flush()
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended and its last word is out; somebody must iterate."""

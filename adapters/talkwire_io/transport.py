@@ -16,7 +16,9 @@ class Transport(Protocol):
     """A message connection that may be cancelled: `receive` loses nothing, `send` did not send.
 
     What was being sent is sent again, before anything else. A transport that cannot take back
-    what it has begun to send says so. Where TransportClosed is raised an OSError does as well.
+    what it has begun to send knows it again, or says so. One message is sent at a time.
+
+    Where TransportClosed is raised an OSError does as well.
     """
 
     async def receive(self) -> str | bytes:

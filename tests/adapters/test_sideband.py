@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
+import anyio
 import pytest
 
+from support.bindings import Connection, Runtime, driving, every_runtime
 from support.frames import announced, arguments_done, response_created, text_of
-from support.virtual import Wire, run, wire
+from support.virtual import Wire, wire
 from talkwire import (
     SIDEBAND,
     FunctionCall,
@@ -19,9 +20,9 @@ from talkwire import (
     Relay,
     Session,
     SessionClosed,
+    UnknownEvent,
 )
 from talkwire.realtime.service import Service
-from talkwire_io.asyncio import Connection
 
 HELLO = '{"type":"talkwire.hello","version":1}'
 OFFER = '{"type":"talkwire.offer","sdp":"v=0 offer"}'
@@ -29,8 +30,11 @@ READY = '{"type":"talkwire.ready"}'
 BYE = '{"type":"talkwire.bye","code":"hangup","message":"Done."}'
 
 
+pytestmark = every_runtime
+
+
 def clock() -> float:
-    return asyncio.get_running_loop().time()
+    return anyio.current_time()
 
 
 class Call:
@@ -39,7 +43,7 @@ class Call:
     def __init__(self) -> None:
         self.relay = Relay(Session(plane=SIDEBAND, now=clock()), now=clock())
         here, self.page = wire()
-        self.connection = Connection(self.relay, here)
+        self.connection = driving(self.relay, here)
         self.sideband, self.far = wire()
 
     async def opened(self) -> Call:
@@ -63,11 +67,15 @@ class Call:
         return [json.loads(message)["type"] for message in self.sideband.sent]
 
 
+def tasks() -> set[int]:
+    return {task.id for task in anyio.get_running_tasks()}
+
+
 async def all_of(call: Connection) -> list[object]:
     return [event async for event in call]
 
 
-def test_commands_go_to_the_service_and_control_messages_to_the_page() -> None:
+def test_commands_go_to_the_service_and_control_messages_to_the_page(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
@@ -82,10 +90,10 @@ def test_commands_go_to_the_service_and_control_messages_to_the_page() -> None:
                 "talkwire.answer",
             ]
 
-    run(main())
+    runtime.run(main)
 
 
-def test_what_was_pumped_while_waiting_is_there_for_who_iterates() -> None:
+def test_what_was_pumped_while_waiting_is_there_for_who_iterates(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
@@ -94,28 +102,28 @@ def test_what_was_pumped_while_waiting_is_there_for_who_iterates() -> None:
             assert kinds[:2] == ["PageHello", "PageOffer"]
             assert kinds[-1] == "SessionClosed"
 
-    run(main())
+    runtime.run(main)
 
 
-def test_both_are_heard_in_the_order_in_which_they_speak() -> None:
+def test_both_are_heard_in_the_order_in_which_they_speak(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         service = Service(now=clock())
-        async with call.connection as connection:
+        async with call.connection as connection, anyio.create_task_group() as group:
             events: list[object] = []
 
             async def read() -> None:
                 events.extend(await all_of(connection))
 
-            reading = asyncio.create_task(read())
+            reading = group.start_soon(read)
             created = service.next_frame()
             assert created is not None
             await call.far.send(created)
-            await asyncio.sleep(1)
+            await anyio.sleep(1)
             await call.page.send(READY)
-            await asyncio.sleep(1)
+            await anyio.sleep(1)
             await call.page.send('{"type":"talkwire.text","text":"Hi."}')
-            await asyncio.sleep(1)
+            await anyio.sleep(1)
             await call.far.close(1000)
             await reading
             kinds = [type(event).__name__ for event in events]
@@ -123,10 +131,10 @@ def test_both_are_heard_in_the_order_in_which_they_speak() -> None:
             assert kinds.index("PageReady") < kinds.index("PageText")
             assert isinstance(events[-1], SessionClosed)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_function_call_comes_from_the_sideband_and_only_from_there() -> None:
+def test_a_function_call_comes_from_the_sideband_and_only_from_there(runtime: Runtime) -> None:
     """S3: the page may claim what it likes."""
 
     async def main() -> None:
@@ -137,15 +145,15 @@ def test_a_function_call_comes_from_the_sideband_and_only_from_there() -> None:
                 await call.page.send(text_of(frame))
                 await call.far.send(text_of(frame))
             await call.page.send(text_of(arguments_done("r1", "c_forged")))
-            await asyncio.sleep(0)
+            await anyio.sleep(0.001)
             await call.page.send(BYE)
             events = await all_of(connection)
             assert [e.call_id for e in events if isinstance(e, FunctionCall)] == ["c1"]
 
-    run(main())
+    runtime.run(main)
 
 
-def test_when_the_sideband_ends_the_page_is_told() -> None:
+def test_when_the_sideband_ends_the_page_is_told(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
@@ -154,10 +162,10 @@ def test_when_the_sideband_ends_the_page_is_told() -> None:
             assert events[-1] == SessionClosed(code=1011, reason="broken")
             assert call.page_heard()[-1]["type"] == "talkwire.bye"
 
-    run(main())
+    runtime.run(main)
 
 
-def test_when_the_page_goes_the_sideband_is_closed() -> None:
+def test_when_the_page_goes_the_sideband_is_closed(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
@@ -165,10 +173,12 @@ def test_when_the_page_goes_the_sideband_is_closed() -> None:
             assert any(isinstance(e, PageLeft) for e in await all_of(connection))
         assert call.sideband.closes == 1
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page_at_once() -> None:
+def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page_at_once(
+    runtime: Runtime,
+) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
@@ -177,63 +187,98 @@ def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page_at_once() -> 
             assert call.page_heard()[-1]["type"] == "talkwire.bye"
             assert (await all_of(connection))[-1] == SessionClosed(code=1006)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_cancelled_wait_loses_nothing_that_either_said() -> None:
+def test_a_cancelled_wait_loses_nothing_that_either_said(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
         async with call.connection as connection:
             before = len([await anext(connection) for _ in range(2)])  # hello and offer
             assert before == 2
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1):
+                async with runtime.giving_up(1):
                     await anext(connection)
             await call.page.send('{"type":"talkwire.text","text":"Hi."}')
             await call.far.send(text_of(response_created("r1")))
             kinds = {type(await anext(connection)).__name__ for _ in range(2)}
             assert kinds == {"PageText", "ResponseCreated"}
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_sideband_attached_while_somebody_waits_is_heard() -> None:
+def test_a_sideband_attached_while_somebody_waits_is_heard(runtime: Runtime) -> None:
     async def main() -> None:
         call = Call()
-        async with call.connection as connection:
+        async with call.connection as connection, anyio.create_task_group() as group:
             call.relay.ask_for_offer(now=clock())
             await call.page.send(HELLO)
             await call.page.send(OFFER)
             assert await connection.wait_for(PageOffer)
-            reading = asyncio.create_task(connection.wait_for(PageText))
-            await asyncio.sleep(0)
+            reading = group.start_soon(connection.wait_for, PageText)
+            await anyio.sleep(0.001)
             connection.attach(call.sideband)
             await call.far.close(1000)
             assert await reading is None
             assert connection.protocol.closed
 
-    run(main())
+    runtime.run(main)
 
 
-def test_nobody_is_left_waiting_when_the_block_is_left() -> None:
+def test_nobody_is_left_waiting_when_the_block_is_left(runtime: Runtime) -> None:
     async def main() -> None:
         call = await Call().opened()
-        before = asyncio.all_tasks()
+        before = tasks()
         async with call.connection as connection:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(1):
+                async with runtime.giving_up(1):
                     await connection.wait_for(PageText)
-            assert len(asyncio.all_tasks()) == len(before) + 2
-        assert asyncio.all_tasks() == before
+            assert len(tasks() - before) <= 2
+        assert tasks() == before
 
-    run(main())
+    runtime.run(main)
 
 
-def test_waiting_for_what_never_comes_ends_with_the_session() -> None:
+def test_waiting_for_what_never_comes_ends_with_the_session(runtime: Runtime) -> None:
     async def main() -> None:
         call = Call()
         async with call.connection as connection:
             await call.page.close()
             assert await connection.wait_for(PageOffer) is None
 
-    run(main())
+    runtime.run(main)
+
+
+@pytest.mark.parametrize("last", range(6))
+@pytest.mark.parametrize("before", [False, True])
+def test_a_cancel_with_a_message_loses_nothing_that_either_said(
+    runtime: Runtime, last: int, before: bool
+) -> None:
+    """The two speak in turn; a reader gives up with the `last`, just before or after it comes."""
+
+    async def main() -> None:
+        call = await Call().opened()
+        async with call.connection as connection, anyio.create_task_group() as group:
+            seen = [await anext(connection) for _ in range(2)]  # hello and offer
+            with anyio.CancelScope() as giving_up:
+
+                async def talk() -> None:
+                    for number in range(6):
+                        if before and number == last:
+                            giving_up.cancel()
+                        end = call.page if number % 2 else call.far
+                        await end.send(f'{{"type":"talkwire.text","text":"{number}"}}')
+                        if number == last:
+                            giving_up.cancel()
+                        await anyio.sleep(0.001)
+
+                group.start_soon(talk)
+                async for event in connection:
+                    seen.append(event)
+            while len(seen) < 8:
+                seen.append(await anext(connection))
+            told = [each.text for each in seen if isinstance(each, PageText)]
+            assert told == ["1", "3", "5"]
+            assert sum(isinstance(each, UnknownEvent) for each in seen) == 3
+
+    runtime.run(main)

@@ -1,4 +1,5 @@
-"""asyncio with a clock of its own, and a wire in memory: deadlines pass as fast as tests can run.
+"""asyncio with a clock of its own, and a wire in memory for it and for trio: deadlines pass as fast
+as tests can run.
 
 When every task waits, the clock jumps to the next deadline; when there is none, nothing will ever
 happen again, and that is an error at once instead of a test that hangs.
@@ -8,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+import anyio
 
 from talkwire_io.transport import TransportClosed
 
@@ -21,15 +25,17 @@ class Hang(Exception):  # noqa: N818
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Never waits: it moves the clock instead."""
+    """Never waits: where nothing has come, it moves the clock instead."""
 
     now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if ready := super().select(0):
+            return ready
         if timeout is None:
             raise Hang
         self.now += timeout
-        return super().select(0)
+        return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -59,19 +65,22 @@ class Wire:
         self.slow = False
         self.closed: tuple[int | None, str] | None = None
         self.closes = 0
-        self._arrived: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self._arrived: deque[str | bytes | None] = deque()
+        self._news = anyio.Event()
 
     async def receive(self) -> str | bytes:
-        if self._arrived.empty() and self.closed is not None:
+        if not self._arrived and self.closed is not None:
             raise TransportClosed(*self.closed)
-        message = await self._arrived.get()
+        while not self._arrived:
+            await self._news.wait()
+        message = self._arrived.popleft()
         if message is None:
             raise TransportClosed(*(self.closed or (None, "")))
         return message
 
     async def send(self, message: str) -> None:
         if self.slow:
-            await asyncio.sleep(0.01)
+            await anyio.sleep(0.01)
         if self.closed is not None:
             raise TransportClosed(*self.closed)
         self.sent.append(message)
@@ -84,14 +93,19 @@ class Wire:
 
     def deliver(self, message: str | bytes) -> None:
         """Let a message arrive at this end."""
-        self._arrived.put_nowait(message)
+        self._arrive(message)
 
     def lose(self, code: int | None = None, reason: str = "", *, silently: bool = False) -> None:
         """End it as seen from here; silently: only writing finds out."""
         if self.closed is None:
             self.closed = (code, reason)
             if not silently:
-                self._arrived.put_nowait(None)
+                self._arrive(None)
+
+    def _arrive(self, message: str | bytes | None) -> None:
+        self._arrived.append(message)
+        self._news.set()
+        self._news = anyio.Event()
 
 
 def wire() -> tuple[Wire, Wire]:

@@ -1,15 +1,18 @@
-"""The asyncio driver: iterating is pumping, and every end of a connection is an event."""
+"""The drivers on both runtimes: iterating is pumping, every end of a connection is an event."""
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from support.virtual import Wire, run, wire
+from support.bindings import Connection, Runtime, driving, every_runtime
+from support.virtual import Wire, wire
 from talkwire import (
     CommandSettled,
     FunctionCall,
@@ -29,13 +32,14 @@ from talkwire import (
 from talkwire.realtime.engine import ResponseRequested
 from talkwire.realtime.plane import RELAY
 from talkwire.realtime.service import Service
-from talkwire_io.asyncio import Connection
 
 E = TypeVar("E")
 
+pytestmark = every_runtime
+
 
 def clock() -> float:
-    return asyncio.get_running_loop().time()
+    return anyio.current_time()
 
 
 class Far:
@@ -72,7 +76,7 @@ class Far:
 
 def dial() -> tuple[Connection, Far]:
     here, there = wire()
-    return Connection(Session(now=clock()), here), Far(there)
+    return driving(Session(now=clock()), here), Far(there)
 
 
 async def until(call: Connection, kind: type[E]) -> E:
@@ -86,7 +90,9 @@ def types(messages: Sequence[str]) -> list[str]:
     return [json.loads(message)["type"] for message in messages]
 
 
-def test_events_come_in_the_order_of_the_wire_each_before_what_follows_from_it() -> None:
+def test_events_come_in_the_order_of_the_wire_each_before_what_follows_from_it(
+    runtime: Runtime,
+) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -100,10 +106,10 @@ def test_events_come_in_the_order_of_the_wire_each_before_what_follows_from_it()
                 event_id=event_id, type="session.update", outcome=Outcome.DONE
             )
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_tool_using_turn_needs_nothing_but_iterating() -> None:
+def test_a_tool_using_turn_needs_nothing_but_iterating(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
 
@@ -120,8 +126,8 @@ def test_a_tool_using_turn_needs_nothing_but_iterating() -> None:
             await far.speak()
             await far.wire.close()
 
-        async with call, asyncio.TaskGroup() as group:
-            group.create_task(service())
+        async with call, anyio.create_task_group() as group:
+            group.start_soon(service)
             await call.send_text("Add one.")
             seen: list[object] = []
             async for event in call:
@@ -134,23 +140,23 @@ def test_a_tool_using_turn_needs_nothing_but_iterating() -> None:
             assert sum(isinstance(each, FunctionCall) for each in seen) == 1
             assert isinstance(seen[-1], SessionClosed)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_nothing_is_read_and_no_deadline_passes_while_nobody_iterates() -> None:
+def test_nothing_is_read_and_no_deadline_passes_while_nobody_iterates(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
             await call.session_update({})
             await far.speak()
-            await asyncio.sleep(1000)  # it has 15 s to be confirmed
+            await anyio.sleep(1000)  # it has 15 s to be confirmed
             assert isinstance(await anext(call), events.SessionCreated)
             assert await anext(call) == TimedOut(timer=Timer.HANDSHAKE)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_what_a_frame_caused_leaves_before_its_event_is_handed_out() -> None:
+def test_what_a_frame_caused_leaves_before_its_event_is_handed_out(runtime: Runtime) -> None:
     """A response that ends lets the create leave that waited for it, with no call of ours."""
 
     async def main() -> None:
@@ -169,10 +175,10 @@ def test_what_a_frame_caused_leaves_before_its_event_is_handed_out() -> None:
             left = types(far.wire.other.sent).count("response.create")
             assert (held, left) == (1, 2)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_what_was_queued_before_leaves_on_entering() -> None:
+def test_what_was_queued_before_leaves_on_entering(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         call.session.session_update({}, now=clock())
@@ -182,10 +188,10 @@ def test_what_was_queued_before_leaves_on_entering() -> None:
             await call.flush()
             assert types(far.wire.other.sent)[1:] == ["input_audio_buffer.clear"]
 
-    run(main())
+    runtime.run(main)
 
 
-def test_every_call_of_the_session_leaves_as_its_command() -> None:
+def test_every_call_of_the_session_leaves_as_its_command(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -218,10 +224,10 @@ def test_every_call_of_the_session_leaves_as_its_command() -> None:
             assert [each["event_id"] for each in last] == [truncate, cancel]
             assert last[0]["audio_end_ms"] == 50
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_request_for_approval_is_answered_on_the_wire() -> None:
+def test_a_request_for_approval_is_answered_on_the_wire(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -234,11 +240,13 @@ def test_a_request_for_approval_is_answered_on_the_wire() -> None:
             sent = json.loads(far.wire.other.sent[-1])
             assert (sent["event_id"], sent["item"]["reason"]) == (answer, "No.")
 
-    run(main())
+    runtime.run(main)
 
 
 @pytest.mark.parametrize("reported", [True, False])
-def test_what_a_player_reports_is_where_an_interrupted_answer_is_cut(reported: bool) -> None:
+def test_what_a_player_reports_is_where_an_interrupted_answer_is_cut(
+    runtime: Runtime, reported: bool
+) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -258,10 +266,10 @@ def test_what_a_player_reports_is_where_an_interrupted_answer_is_cut(reported: b
             cuts = [each for each in sent if each["type"] == "conversation.item.truncate"]
             assert [each["audio_end_ms"] for each in cuts] == [60] * reported
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_mistake_raises_and_the_call_goes_on() -> None:
+def test_a_mistake_raises_and_the_call_goes_on(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -271,10 +279,10 @@ def test_a_mistake_raises_and_the_call_goes_on() -> None:
             assert far.wire.other.sent == []
             assert isinstance(await anext(call), events.SessionCreated)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_frames_that_cannot_be_read_are_events() -> None:
+def test_frames_that_cannot_be_read_are_events(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -285,13 +293,13 @@ def test_frames_that_cannot_be_read_are_events() -> None:
             await far.speak()
             assert isinstance(await anext(call), events.SessionCreated)
 
-    run(main())
+    runtime.run(main)
 
 
 # Deadlines.
 
 
-def test_the_clock_is_kept_while_waiting_for_a_message() -> None:
+def test_the_clock_is_kept_while_waiting_for_a_message(runtime: Runtime) -> None:
     async def main() -> None:
         call, _ = dial()
         async with call:
@@ -299,42 +307,42 @@ def test_the_clock_is_kept_while_waiting_for_a_message() -> None:
             assert await anext(call) == TimedOut(timer=Timer.HANDSHAKE)
             assert clock() - begun == pytest.approx(15.0, abs=0.1)
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_call_from_another_task_sets_the_clock_of_who_waits() -> None:
+def test_a_call_from_another_task_sets_the_clock_of_who_waits(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
-        async with call:
+        async with call, anyio.create_task_group() as group:
             await far.speak()
             await call.session_update({})
             await far.hear()
             await until(call, CommandSettled)  # configured: no deadline is running
             begun = clock()
-            reading = asyncio.create_task(until(call, TimedOut))
-            await asyncio.sleep(100)
+            reading = group.start_soon(until, call, TimedOut)
+            await anyio.sleep(100)
             event_id = await call.send_text("Are you there?")
             assert (await reading).timer is Timer.RESPONSE_CREATED
             assert clock() - begun == pytest.approx(115.0, abs=0.1)
             settled = await until(call, CommandSettled)
             assert settled.outcome is Outcome.LOST and settled.event_id != event_id
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_deadline_that_was_moved_up_does_not_bring_a_later_one_along() -> None:
+def test_a_deadline_that_was_moved_up_does_not_bring_a_later_one_along(runtime: Runtime) -> None:
     async def main() -> None:
         now = clock()
         here, _ = wire()
         relay = Relay(Session(plane=RELAY, now=now), now=now)
         relay.open_call("/calls", "ek_test", now=now)
-        async with Connection(relay, here) as call:
+        async with driving(relay, here) as call, anyio.create_task_group() as group:
             here.deliver('{"type":"talkwire.hello","version":1}')
             await until(call, PageHello)  # the page has 30 s to open its call
             here.deliver('{"type":"session.created","session":{}}')
             await until(call, events.SessionCreated)
-            reading = asyncio.create_task(until(call, TimedOut))
-            await asyncio.sleep(1)
+            reading = group.start_soon(until, call, TimedOut)
+            await anyio.sleep(1)
             await call.send_text("Hello.")  # the service has 15 s to answer
             assert (await reading).timer is Timer.RESPONSE_CREATED
             assert clock() - now == pytest.approx(16.0, abs=0.1)
@@ -346,34 +354,34 @@ def test_a_deadline_that_was_moved_up_does_not_bring_a_later_one_along() -> None
     def there_lines(end: Wire) -> list[str]:
         return [line for message in end.sent for line in message.split("\n")]
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_call_made_at_the_very_moment_of_a_deadline_is_made() -> None:
+def test_a_call_made_at_the_very_moment_of_a_deadline_is_made(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
-        async with call:
+        async with call, anyio.create_task_group() as group:
             deadline = call.protocol.next_timeout()
             assert deadline is not None
 
             async def speak() -> str:
                 # Both are due in one turn of the loop, and the deadline's reader wakes second.
-                await asyncio.sleep(deadline - clock() - 5e-10)
+                await anyio.sleep(deadline - clock() - 5e-10)
                 return await call.send_text("Now.", respond=False)
 
-            speaking = asyncio.create_task(speak())
-            await asyncio.sleep(0)
+            speaking = group.start_soon(speak)
+            await anyio.lowlevel.checkpoint()
             assert await anext(call) == TimedOut(timer=Timer.HANDSHAKE)
-            assert speaking.done() and await speaking
+            assert speaking.return_value
             assert types(far.wire.other.sent) == ["conversation.item.create"]
 
-    run(main())
+    runtime.run(main)
 
 
 # Ends.
 
 
-def test_the_far_end_s_close_ends_the_iteration_with_everything_settled() -> None:
+def test_the_far_end_s_close_ends_the_iteration_with_everything_settled(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -390,10 +398,10 @@ def test_the_far_end_s_close_ends_the_iteration_with_everything_settled() -> Non
             ]
             assert [event async for event in call] == []
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_close_found_by_writing_is_an_event_not_an_exception() -> None:
+def test_a_close_found_by_writing_is_an_event_not_an_exception(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -406,12 +414,14 @@ def test_a_close_found_by_writing_is_an_event_not_an_exception() -> None:
                 SessionClosed(code=1006),
             ]
 
-    run(main())
+    runtime.run(main)
 
 
 @pytest.mark.parametrize("way", ["reading", "writing"])
 @pytest.mark.parametrize("error", [TimeoutError(110, "timed out"), ConnectionResetError("reset")])
-def test_a_network_that_gives_up_is_the_end_and_no_deadline(way: str, error: OSError) -> None:
+def test_a_network_that_gives_up_is_the_end_and_no_deadline(
+    runtime: Runtime, way: str, error: OSError
+) -> None:
     class Broken(Wire):
         async def receive(self) -> str | bytes:
             if way == "reading":
@@ -422,7 +432,7 @@ def test_a_network_that_gives_up_is_the_end_and_no_deadline(way: str, error: OSE
             raise error
 
     async def main() -> None:
-        async with Connection(Session(now=clock()), Broken()) as call:
+        async with driving(Session(now=clock()), Broken()) as call:
             begun = clock()
             if way == "writing":
                 await call.session_update({})
@@ -431,42 +441,42 @@ def test_a_network_that_gives_up_is_the_end_and_no_deadline(way: str, error: OSE
             assert seen[-1] == SessionClosed(reason=str(error))
             assert clock() == begun
 
-    run(main())
+    runtime.run(main)
 
 
-def test_who_waits_for_a_message_hears_of_a_close_that_another_task_found() -> None:
+def test_who_waits_for_a_message_hears_of_a_close_that_another_task_found(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
-        async with call:
-            reading = asyncio.create_task(until(call, SessionClosed))
-            await asyncio.sleep(1)
+        async with call, anyio.create_task_group() as group:
+            reading = group.start_soon(until, call, SessionClosed)
+            await anyio.sleep(1)
             far.wire.other.lose(1006, silently=True)  # reading stays silent
             begun = clock()
             await call.send_text("Hello?")
             assert (await reading).code == 1006
             assert clock() == begun
 
-    run(main())
+    runtime.run(main)
 
 
-def test_ending_it_from_another_task_ends_who_waits() -> None:
+def test_ending_it_from_another_task_ends_who_waits(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
-        async with call:
+        async with call, anyio.create_task_group() as group:
 
             async def read() -> list[object]:
                 return [event async for event in call]
 
-            reading = asyncio.create_task(read())
-            await asyncio.sleep(1)
+            reading = group.start_soon(read)
+            await anyio.sleep(1)
             await call.close()
             assert await reading == [SessionClosed(reason="closed by us")]
             assert far.wire.closed == (1000, "")
 
-    run(main())
+    runtime.run(main)
 
 
-def test_leaving_the_block_ends_the_session_and_closes_the_transport() -> None:
+def test_leaving_the_block_ends_the_session_and_closes_the_transport(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         async with call:
@@ -479,10 +489,10 @@ def test_leaving_the_block_ends_the_session_and_closes_the_transport() -> None:
         await call.close()
         assert [event async for event in call] == []
 
-    run(main())
+    runtime.run(main)
 
 
-def test_an_exception_in_the_block_ends_it_too_and_comes_out() -> None:
+def test_an_exception_in_the_block_ends_it_too_and_comes_out(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         with pytest.raises(ZeroDivisionError):
@@ -490,70 +500,74 @@ def test_an_exception_in_the_block_ends_it_too_and_comes_out() -> None:
                 raise ZeroDivisionError
         assert call.session.closed and far.wire.closed is not None
 
-    run(main())
+    runtime.run(main)
 
 
-def test_the_page_hears_the_relay_s_last_word_before_the_close() -> None:
+def test_the_page_hears_the_relay_s_last_word_before_the_close(runtime: Runtime) -> None:
     async def main() -> None:
         here, there = wire()
         now = clock()
-        async with Connection(Relay(Session(plane=RELAY, now=now), now=now), here) as call:
+        async with driving(Relay(Session(plane=RELAY, now=now), now=now), here) as call:
             assert call.session is not call.protocol
         last = json.loads(await there.receive())
         assert (last["type"], last["code"]) == ("talkwire.bye", "ended")
 
-    run(main())
+    runtime.run(main)
 
 
-def test_leaving_the_block_closes_the_transport_even_when_the_last_word_cannot_leave() -> None:
+def test_leaving_the_block_closes_the_transport_even_when_the_last_word_cannot_leave(
+    runtime: Runtime,
+) -> None:
     async def main() -> None:
         here, _ = wire()
         now = clock()
-        call = Connection(Relay(Session(plane=RELAY, now=now), now=now), here)
+        call = driving(Relay(Session(plane=RELAY, now=now), now=now), here)
         here.lose(1006, silently=True)
         async with call:
             pass
         assert here.closes == 1
 
-    run(main())
+    runtime.run(main)
 
 
 # Several tasks.
 
 
-def test_senders_at_the_same_time_keep_the_order_of_their_calls() -> None:
+def test_senders_at_the_same_time_keep_the_order_of_their_calls(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         far.wire.other.slow = True
-        async with call, asyncio.TaskGroup() as group:
-            sending = [
-                group.create_task(call.send_text(str(number), respond=False))
-                for number in range(50)
-            ]
-        ids = [task.result() for task in sending]
+        async with call, anyio.create_task_group() as group:
+            called: list[str] = []
+
+            async def send(text: str) -> None:
+                called.append(text)
+                await call.send_text(text, respond=False)
+
+            for number in range(50):
+                group.start_soon(send, str(number))
         sent = [json.loads(each) for each in far.wire.other.sent]
-        assert [each["event_id"] for each in sent] == ids
-        texts = [each["item"]["content"][0]["text"] for each in sent]
-        assert texts == [str(number) for number in range(50)]
+        assert [each["item"]["content"][0]["text"] for each in sent] == called
+        assert len(called) == 50
 
-    run(main())
+    runtime.run(main)
 
 
-def test_a_call_returns_when_its_frames_have_left() -> None:
+def test_a_call_returns_when_its_frames_have_left(runtime: Runtime) -> None:
     async def main() -> None:
         call, far = dial()
         far.wire.other.slow = True
-        async with call, asyncio.TaskGroup() as group:
-            group.create_task(call.send_text("First.", respond=False))
-            await asyncio.sleep(0)
+        async with call, anyio.create_task_group() as group:
+            group.start_soon(functools.partial(call.send_text, respond=False), "First.")
+            await anyio.sleep(0.001)
             second = await call.send_text("Second.", respond=False)
             assert json.loads(far.wire.other.sent[-1])["event_id"] == second
 
-    run(main())
+    runtime.run(main)
 
 
 @pytest.mark.parametrize("patience", [0.0, 0.005, 0.015])
-def test_a_sender_that_gives_up_loses_no_frame(patience: float) -> None:
+def test_a_sender_that_gives_up_loses_no_frame(runtime: Runtime, patience: float) -> None:
     """The wire takes 10 ms a message, and the call has two to send."""
 
     async def main() -> None:
@@ -561,7 +575,7 @@ def test_a_sender_that_gives_up_loses_no_frame(patience: float) -> None:
         far.wire.other.slow = True
         async with call:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(patience):
+                async with runtime.giving_up(patience):
                     await call.send_text("Hello?")
             await call.send(commands.InputAudioBufferClear())
             assert types(far.wire.other.sent) == [
@@ -570,11 +584,11 @@ def test_a_sender_that_gives_up_loses_no_frame(patience: float) -> None:
                 "input_audio_buffer.clear",
             ]
 
-    run(main())
+    runtime.run(main)
 
 
 @pytest.mark.parametrize("patience", [0.0, 0.25, 0.5, 1.0])
-def test_a_reader_that_gives_up_loses_no_message(patience: float) -> None:
+def test_a_reader_that_gives_up_loses_no_message(runtime: Runtime, patience: float) -> None:
     """Messages come every half second; the reader gives up before, between and with them."""
 
     async def main() -> None:
@@ -583,23 +597,82 @@ def test_a_reader_that_gives_up_loses_no_message(patience: float) -> None:
 
         async def speak() -> None:
             for number in range(40):
-                await asyncio.sleep(0.5)
+                await anyio.sleep(0.5)
                 here.deliver(f"message {number}")
             here.lose()
 
         heard: list[str | bytes] = []
-        async with call, asyncio.TaskGroup() as group:
-            group.create_task(speak())
+        async with call, anyio.create_task_group() as group:
+            group.start_soon(speak)
             while not call.session.closed:
                 try:
-                    async with asyncio.timeout(patience):
+                    async with runtime.giving_up(patience):
                         async for event in call:
                             if isinstance(event, InvalidFrame):
                                 heard.append(event.frame)
                 except TimeoutError:
                     # Whoever never waits hears nothing: let the clock go on.
-                    await asyncio.sleep(0.125)
+                    await anyio.sleep(0.125)
         heard += [each.frame async for each in call if isinstance(each, InvalidFrame)]
         assert heard == [f"message {number}" for number in range(40)]
 
-    run(main())
+    runtime.run(main)
+
+
+# A full socket.
+
+
+class Stuck(Wire):
+    """Takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taking = anyio.Event()
+        self.taking.set()
+
+    async def send(self, message: str) -> None:
+        await self.taking.wait()
+        await super().send(message)
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_who_cannot_write_holds_up_nobody_s_reading_and_no_frame_is_forgotten(
+    runtime: Runtime, gives_up: bool
+) -> None:
+    async def main() -> None:
+        here, there = Stuck(), Wire()
+        here.other, there.other = there, here
+        far = Far(there)
+        async with driving(Session(now=clock()), here) as call:
+            await far.speak()
+            await call.send_text("One.")
+            request = await far.reply()
+            await until(call, events.ResponseCreated)
+            await call.send_text("Two.")  # its request waits for the end of the response
+            here.taking = anyio.Event()
+            async with anyio.create_task_group() as group:
+                with anyio.CancelScope() as stuck:
+
+                    async def give_up() -> None:
+                        await anyio.sleep(3)
+                        if gives_up:
+                            stuck.cancel()
+                        here.taking.set()
+
+                    async def read() -> None:
+                        begun = clock()
+                        await until(call, events.ResponseDone)
+                        assert clock() - begun < 2
+                        await anext(call)
+
+                    reading = group.start_soon(read)
+                    group.start_soon(give_up)
+                    await anyio.sleep(1)
+                    far.service.response_done(request.response_id, now=clock())
+                    group.start_soon(far.speak)
+                    await call.send(commands.InputAudioBufferClear())
+                await anyio.sleep(1)
+                assert types(here.sent)[-2:] == ["input_audio_buffer.clear", "response.create"]
+                reading.cancel()
+
+    runtime.run(main)

@@ -1,0 +1,297 @@
+"""Drive a `Session` or a `Relay` over a `Transport` on trio."""
+
+import math
+from collections import deque
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self, TypeVar
+
+import attrs
+import trio
+
+from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
+
+from .transport import Transport, TransportClosed
+
+LAST_WORD_S = 2.0
+"""How long the last word may take: a full socket shall not hold up the end of a block."""
+
+Awaited = TypeVar("Awaited", bound=Event | PageEvent)
+
+
+@attrs.define(eq=False)
+class _Wire:
+    """A door of the core, and the transport that leads to it."""
+
+    door: Session | Relay
+    transport: Transport
+    unsent: str | None = None
+    """The message being sent: still ours until the transport has taken it."""
+    heard: str | bytes | TransportClosed | None = None
+
+    async def hear(self) -> str | bytes | TransportClosed:
+        """The next message, or the end of the transport."""
+        try:
+            return await self.transport.receive()
+        except TransportClosed as end:
+            return end
+        except OSError as error:  # the network gave up: a TimeoutError of its own is one too
+            return TransportClosed(reason=str(error))
+
+    async def hear_first(self, others: trio.CancelScope) -> None:
+        self.heard = await self.hear()
+        others.cancel()
+
+    async def drain(self) -> TransportClosed | None:
+        """Send what is queued, in order; gives the end of the transport where it met that."""
+        try:
+            while (message := self.unsent or self.door.next_frame()) is not None:
+                self.unsent = message
+                await self.transport.send(message)
+                self.unsent = None
+        except TransportClosed as end:
+            return end
+        except OSError as error:
+            return TransportClosed(reason=str(error))
+        return None
+
+
+class Connection:
+    """A session on its transport. Iterating is pumping: nothing is read, and no deadline is
+    kept, while nobody iterates; no task runs that you did not start.
+
+    Its calls may be made from any task of the same run. They return what the session's own
+    calls return, and what they queued has been handed to the transport by then. One that is
+    cancelled meanwhile has been made all the same: what it queued leaves with what comes next.
+
+    With a sideband (`attach`) two transports are waited for at once, each in a task that ends
+    with the wait. Leaving the block ends the session and closes the transports.
+    """
+
+    def __init__(self, protocol: Session | Relay, transport: Transport) -> None:
+        self.protocol = protocol
+        self.session = protocol.session if isinstance(protocol, Relay) else protocol
+        self._wires = [_Wire(protocol, transport)]
+        self._events: deque[Event | PageEvent] = deque()
+        self._writing = trio.Lock()
+        self._more = False
+        """Whoever writes shall look again before it stops."""
+        self._waiting: trio.CancelScope | None = None
+        self._closed = trio.Event()
+
+    def attach(self, sideband: Transport) -> None:
+        """Drive the relay's session over a transport of its own: the sideband of its call."""
+        self._wires.append(_Wire(self.session, sideband))
+        self._rearm(_now())  # whoever waits for the page alone begins again
+
+    async def __aenter__(self) -> Self:
+        await self.flush()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event | PageEvent:
+        """The next event. Ends when the session has, with everything it had to say."""
+        while not self._events:
+            if self.protocol.closed:
+                raise StopAsyncIteration
+            await self._step()
+        return self._events.popleft()
+
+    async def wait_for(self, kind: type[Awaited]) -> Awaited | None:
+        """Pump until there is such an event, and give it; None: the session ended without one.
+        Whoever iterates then still gets all of them."""
+        looked_at = 0
+        while True:
+            for event in list(self._events)[looked_at:]:
+                if isinstance(event, kind):
+                    return event
+            looked_at = len(self._events)
+            if self.protocol.closed:
+                return None
+            await self._step()
+
+    async def _step(self) -> None:
+        """Wait for one input, hand it over, pass on whatever came of it."""
+        if self._more:  # who was to take it along has been cancelled
+            await self._pass_on()
+        waiting = trio.CancelScope(deadline=self._deadline())
+        try:
+            heard = await self._hear(waiting)
+        except trio.TooSlowError:
+            self._events += self.protocol.handle_timeout(now=_now())
+        else:
+            for wire, message in heard:
+                if isinstance(message, TransportClosed):
+                    self._lost(wire, message)
+                else:
+                    self._events += wire.door.receive(message, now=_now())
+        await self._pass_on()
+
+    async def _hear(
+        self, waiting: trio.CancelScope
+    ) -> list[tuple[_Wire, str | bytes | TransportClosed]]:
+        """What came first, and what came with it."""
+        self._waiting = waiting
+        try:
+            with waiting:
+                if len(self._wires) == 1:
+                    [wire] = self._wires
+                    return [(wire, await wire.hear())]
+                return await self._hear_any()
+            raise trio.TooSlowError
+        finally:
+            self._waiting = None
+
+    async def _hear_any(self) -> list[tuple[_Wire, str | bytes | TransportClosed]]:
+        if all(wire.heard is None for wire in self._wires):  # else a cancel left it here
+            async with trio.open_nursery() as first:
+                for wire in self._wires:
+                    first.start_soon(wire.hear_first, first.cancel_scope)
+        heard: list[tuple[_Wire, str | bytes | TransportClosed]] = []
+        for wire in self._wires:
+            if wire.heard is not None:
+                heard.append((wire, wire.heard))
+                wire.heard = None
+        return heard
+
+    async def flush(self) -> None:
+        """Send what is queued, in order, one writer at a time. Only calls made on `protocol`
+        itself need it."""
+        self._rearm()
+        try:
+            async with self._writing:
+                self._more = True
+                while self._more:
+                    self._more = False
+                    await self._drain()
+        finally:
+            if self._more:
+                self._rearm(_now())  # cancelled: who waits for a message takes over
+        if self.protocol.closed:
+            self._closed.set()
+
+    async def _pass_on(self) -> None:
+        """Flush, unless somebody is at it: a full socket holds up who writes, not who reads."""
+        if self._writing.locked():
+            self._more = True
+        else:
+            await self.flush()
+
+    async def _drain(self) -> None:
+        for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
+            end = await wire.drain()
+            if end is not None:
+                self._lost(wire, end)
+
+    def _rearm(self, deadline: float | None = None) -> None:
+        """Move the deadline of who waits for a message; one that has passed is being handled.
+        There may be events already: another task found the end before the transport told it."""
+        if self._waiting is not None and not self._waiting.cancel_called:
+            at = _now() if self._events else deadline or self._deadline()
+            self._waiting.deadline = at
+
+    def _deadline(self) -> float:
+        due = self.protocol.next_timeout()
+        return math.inf if due is None else due
+
+    def _lost(self, wire: _Wire, end: TransportClosed) -> None:
+        self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=_now())
+        self._rearm()
+
+    async def close(self) -> None:
+        """End the session, let its last word out, close the transport; again is a no-op."""
+        self._events += self.protocol.close(now=_now())
+        async with AsyncExitStack() as ending:
+            ending.callback(self._closed.set)
+            for wire in self._wires:
+                ending.push_async_callback(_end, wire)
+            # Cancelled it is said too: on asyncio a cancel strikes once, and not here.
+            with trio.move_on_after(LAST_WORD_S, shield=True):
+                await self.flush()
+
+    async def wait_closed(self) -> None:
+        """Wait until the session has ended and its last word is out; somebody must iterate."""
+        await self._closed.wait()
+
+    # -- the session's calls
+
+    async def send(self, command: Command) -> str:
+        """`Session.send`."""
+        event_id = self.session.send(command, now=_now())
+        await self.flush()
+        return event_id
+
+    async def send_text(self, text: str, *, role: str = "user", respond: bool = True) -> str:
+        """`Session.send_text`."""
+        event_id = self.session.send_text(text, role=role, respond=respond, now=_now())
+        await self.flush()
+        return event_id
+
+    async def send_function_result(
+        self, call_id: str, output: str, *, respond: Respond | bool = True
+    ) -> str:
+        """`Session.send_function_result`."""
+        event_id = self.session.send_function_result(call_id, output, respond=respond, now=_now())
+        await self.flush()
+        return event_id
+
+    async def send_audio(self, audio: bytes) -> None:
+        """`Session.send_audio`."""
+        self.session.send_audio(audio, now=_now())
+        await self.flush()
+
+    async def truncate_audio(
+        self, item_id: str, audio_end_ms: float, *, content_index: int = 0
+    ) -> str:
+        """`Session.truncate_audio`."""
+        event_id = self.session.truncate_audio(
+            item_id, audio_end_ms, content_index=content_index, now=_now()
+        )
+        await self.flush()
+        return event_id
+
+    async def report_playback(
+        self, item_id: str, played_ms: float, *, content_index: int = 0
+    ) -> None:
+        """`Session.report_playback`. On the direct plane nothing is cut without such reports."""
+        self.session.report_playback(item_id, played_ms, content_index=content_index, now=_now())
+        await self.flush()
+
+    async def session_update(self, patch: JsonObject) -> str:
+        """`Session.session_update`."""
+        event_id = self.session.session_update(patch, now=_now())
+        await self.flush()
+        return event_id
+
+    async def send_mcp_approval(
+        self, approval_request_id: str, approve: bool, reason: str | None = None
+    ) -> str:
+        """`Session.send_mcp_approval`."""
+        event_id = self.session.send_mcp_approval(approval_request_id, approve, reason, now=_now())
+        await self.flush()
+        return event_id
+
+    async def cancel(self) -> str | None:
+        """`Session.cancel`."""
+        event_id = self.session.cancel(now=_now())
+        await self.flush()
+        return event_id
+
+
+async def _end(wire: _Wire) -> None:
+    with trio.move_on_after(LAST_WORD_S, shield=True):
+        await wire.transport.close()
+
+
+def _now() -> float:
+    return trio.current_time()
