@@ -42,11 +42,16 @@ class _Wire:
         self.heard = await self.hear()
         others.cancel()
 
+    def next_message(self) -> str | None:
+        """What is to be sent next, None when there is nothing."""
+        if self.unsent is None:
+            self.unsent = self.door.next_frame()
+        return self.unsent
+
     async def drain(self) -> TransportClosed | None:
         """Send what is queued, in order; gives the end of the transport where it met that."""
         try:
-            while (message := self.unsent or self.door.next_frame()) is not None:
-                self.unsent = message
+            while (message := self.next_message()) is not None:
                 await self.transport.send(message)
                 self.unsent = None
         except TransportClosed as end:
@@ -184,7 +189,7 @@ class Connection:
         """Flush, unless somebody is at it: a full socket holds up who writes, not who reads."""
         if self._writing.locked():
             self._more = True
-        else:
+        elif self.protocol.closed or any(wire.next_message() for wire in self._wires):
             await self.flush()
 
     async def _drain(self) -> None:

@@ -73,6 +73,7 @@ class LineTransport:
 
     async def receive(self) -> str | bytes:
         """Wait for the next line. Cancelled, it keeps the part of one that has come."""
+        await trio.lowlevel.checkpoint()  # as everything on trio, also where a line is there
         while (end := self._buffer.find(b"\n", self._searched)) < 0:
             self._searched = len(self._buffer)
             if self._searched > self._max_line:
