@@ -1,6 +1,7 @@
 """What opening a websocket to the service takes, whatever the runtime: where it is, what it says
 when it refuses, how long to try again, and the session that is spoken over it."""
 
+import inspect
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -185,6 +186,8 @@ def taking(dial: Callable[P, Dial]) -> Callable[[Callable[[Dial], R]], Callable[
 
         dialled.__name__ = dialled.__qualname__ = "connect"
         dialled.__module__ = connect.__module__
+        given = inspect.signature(connect).return_annotation
+        vars(dialled)["__signature__"] = inspect.signature(dial).replace(return_annotation=given)
         return dialled
 
     return take
