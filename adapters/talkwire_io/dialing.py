@@ -21,6 +21,7 @@ from .transport import TransportClosed
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Options = TypeVar("Options")
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """The service's largest: a retrieved item brings its audio along, a minute of it 4 MB."""
@@ -176,18 +177,20 @@ def _address(service: OpenAI, model: str | None, call_id: str | None, kind: Kind
             return service.websocket_url({"model": model or "gpt-realtime"})
 
 
-def taking(dial: Callable[P, Dial]) -> Callable[[Callable[[Dial], R]], Callable[P, R]]:
-    """Let a function of a Dial take `dial`'s own parameters, which are written once."""
+def taking(
+    options: Callable[P, Options],
+) -> Callable[[Callable[[Options], R]], Callable[P, R]]:
+    """Let a function of options take their own parameters, which are written once."""
 
-    def take(connect: Callable[[Dial], R]) -> Callable[P, R]:
-        @wraps(dial)
+    def take(connect: Callable[[Options], R]) -> Callable[P, R]:
+        @wraps(options)
         def dialled(*args: P.args, **kwargs: P.kwargs) -> R:
-            return connect(dial(*args, **kwargs))
+            return connect(options(*args, **kwargs))
 
         dialled.__name__ = dialled.__qualname__ = "connect"
         dialled.__module__ = connect.__module__
         given = inspect.signature(connect).return_annotation
-        vars(dialled)["__signature__"] = inspect.signature(dial).replace(return_annotation=given)
+        vars(dialled)["__signature__"] = inspect.signature(options).replace(return_annotation=given)
         return dialled
 
     return take

@@ -12,6 +12,7 @@ from websockets.trio.connection import Connection as WebSocket
 
 from .dialing import Dial, closed, dial, taking
 from .openai import CallNotFound
+from .page import Runtime
 from .transport import TransportClosed
 from .trio import Connection
 from .trio_streams import Writer
@@ -76,12 +77,17 @@ class WebSocketTransport:
 @asynccontextmanager
 async def connect(call: Dial) -> AsyncGenerator[Connection]:
     """What `dial` tells."""
-    async with AsyncExitStack() as stack:
-        transport = WebSocketTransport(await _open(call, stack))
-        now = trio.current_time()
-        session = call.session(now=now, unix_time=time.time())
+    async with open_transport(call) as transport:
+        session = call.session(now=trio.current_time(), unix_time=time.time())
         async with Connection(session, transport) as connection:
             yield connection
+
+
+@asynccontextmanager
+async def open_transport(call: Dial) -> AsyncGenerator[WebSocketTransport]:
+    """The websocket alone, for a session that is there already. Raises as `connect` does."""
+    async with AsyncExitStack() as stack:
+        yield WebSocketTransport(await _open(call, stack))
 
 
 async def _open(call: Dial, stack: AsyncExitStack) -> ClientConnection:
@@ -111,6 +117,10 @@ class Unblocked(ClientConnection):
         await super().close_stream()
         if self.recv_flow_control is not None:
             self.resume_reading()
+
+
+TRIO = Runtime(connection=Connection, now=trio.current_time, open_transport=open_transport)
+"""What opening a page's call needs to know of trio."""
 
 
 class _Once(websockets.trio.client.connect):

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from .asyncio import Connection
 from .dialing import Dial, closed, dial, taking
 from .openai import CallNotFound
+from .page import Runtime
 from .transport import TransportClosed
 
 CLOSE_S = 5.0
@@ -74,12 +75,17 @@ class WebSocketTransport:
 @asynccontextmanager
 async def connect(call: Dial) -> AsyncGenerator[Connection]:
     """What `dial` tells."""
-    async with AsyncExitStack() as stack:
-        transport = WebSocketTransport(await _open(call, stack))
-        now = asyncio.get_running_loop().time()
-        session = call.session(now=now, unix_time=time.time())
+    async with open_transport(call) as transport:
+        session = call.session(now=_now(), unix_time=time.time())
         async with Connection(session, transport) as connection:
             yield connection
+
+
+@asynccontextmanager
+async def open_transport(call: Dial) -> AsyncGenerator[WebSocketTransport]:
+    """The websocket alone, for a session that is there already. Raises as `connect` does."""
+    async with AsyncExitStack() as stack:
+        yield WebSocketTransport(await _open(call, stack))
 
 
 async def _open(call: Dial, stack: AsyncExitStack) -> ClientConnection:
@@ -92,6 +98,14 @@ async def _open(call: Dial, stack: AsyncExitStack) -> ClientConnection:
                 raise refusal from error
             await asyncio.sleep(pause)
     raise AssertionError("the last pause is None")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+ASYNCIO = Runtime(connection=Connection, now=_now, open_transport=open_transport)
+"""What opening a page's call needs to know of asyncio."""
 
 
 class _Once(websockets.asyncio.client.connect):

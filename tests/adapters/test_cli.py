@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
 from support import process
+from support.caller import calling, offer
 from support.hop import visiting
 from support.process import START_S, Running, refused, started
 
@@ -54,12 +55,12 @@ def test_the_demo_serves_its_page_says_where_and_stops_cleanly() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_it_with_a_page_open_says_goodbye_to_the_page(number: signal.Signals) -> None:
     async def main() -> None:
-        async with served() as running, visiting(running.port) as page:
-            await page.open(None)
+        async with served() as running, calling(running.port) as page:
             stopping = asyncio.create_task(running.stop(number))
             async with asyncio.timeout(2):
-                last, code = await page.bye()
-            assert (last["code"], code) == ("ended", 1000)
+                await page.hop.socket.wait_closed()
+            assert page.last is not None
+            assert (page.last["code"], page.hop.socket.close_code) == ("ended", 1000)
             assert await stopping == 0
             assert await running.complaints() == ""
 
@@ -77,6 +78,7 @@ def test_with_openai_only_the_service_is_another() -> None:
             assert status["service"] == "openai"
             assert status["brain"] is None
             async with visiting(running.port) as page:
+                await offer(page, "v=0")
                 last, _ = await page.bye()
                 assert last["code"] == "service_refused"
                 assert last["message"] == "The voice service cannot be reached."

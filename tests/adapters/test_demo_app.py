@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
 import threading
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import attrs
@@ -18,15 +18,15 @@ import pytest
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
 import httpx2
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
-from support.hop import Frame, HopPage, serving, tell, visiting
-from support.local import MISSING, Local, Page, Parrot, page, run, said
+from support.caller import Caller, calling, offer
+from support.hop import serving, tell, visiting
+from support.local import MISSING, Parrot, run, said
 from talkwire_io.demo.app import Demo, create_app
 from talkwire_io.demo.tools import TOOLS
 from talkwire_io.local.blueprint import realtime_blueprint
 from talkwire_io.local.calls import Calls
-from talkwire_io.local.secrets import Secrets
 from talkwire_io.local.voice import CallTool, Reply, Say, Turn
 from talkwire_io.openai import OpenAI
 from talkwire_io.tools import Tools, tool
@@ -34,52 +34,52 @@ from talkwire_io.tools import Tools, tool
 released = threading.Event()
 
 
-@tool(trust="relay")
+@tool
 def add(a: int, b: int) -> int:
     """Add two numbers."""
     return a + b
 
 
-@tool(trust="relay")
+@tool
 def broken() -> str:
     """Fail."""
     raise ZeroDivisionError("secret inside")
 
 
-@tool(trust="relay")
+@tool
 def leaving() -> str:
     """Fail worse."""
     raise SystemExit(1)
 
 
-@tool(timeout_s=0.3, trust="relay")
+@tool(timeout_s=0.3)
 async def endless() -> str:
     """Never return."""
     await asyncio.Event().wait()
     return "never"
 
 
-@tool(timeout_s=0.3, trust="relay")
+@tool(timeout_s=0.3)
 def stuck() -> str:
     """Never return, in a thread."""
     released.wait(20)
     return "late"
 
 
-@tool(timeout_s=600, trust="relay")
+@tool(timeout_s=600)
 async def patient() -> str:
     """Take ten minutes."""
     await asyncio.Event().wait()
     return "never"
 
 
-@tool(trust="relay")
+@tool
 def huge() -> str:
     """Say too much."""
     return "x" * 1_000_000
 
 
-@tool(trust="relay")
+@tool
 def unspeakable() -> object:
     """Return what is not JSON."""
     return object()
@@ -107,59 +107,9 @@ class Stage:
     http: httpx2.AsyncClient
     port: int
 
-    @contextlib.asynccontextmanager
-    async def caller(self) -> AsyncIterator[Caller]:
-        """A page with its call open, WebRTC and all."""
-        async with visiting(self.port) as hop, page() as peer:
-            local = Local(self.calls, Secrets(), self.http, self.port)
-            await hop.hello()
-            init = await hop.hear()
-            assert init["call"]["url"] == "/v1/realtime/calls"
-            await peer.connect(local, init["call"]["key"])
-            for command in init["commands"]:
-                peer.channel.send(json.dumps(command))
-            await hop.say({"type": "talkwire.ready", "call_id": peer.call_id})
-            caller = Caller(hop, peer)
-            pumps = [asyncio.create_task(each()) for each in (caller.up, caller.down)]
-            try:
-                yield caller
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-
-
-@attrs.define
-class Caller:
-    hop: HopPage
-    peer: Page
-    last: Frame | None = None
-
-    async def up(self) -> None:
-        """What the service says, to the backend."""
-        index = 0
-        while True:
-            for event in self.peer.events[index:]:
-                await self.hop.say(event)
-                index += 1
-            await asyncio.sleep(0.01)
-
-    async def down(self) -> None:
-        """What the backend says, to the service."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                frame = await self.hop.hear()
-                if frame["type"] == "talkwire.bye":
-                    self.last = frame
-                else:
-                    self.peer.channel.send(json.dumps(frame))
-
-    async def ask(self, text: str) -> str:
-        """Type something; what the model says at last, having called what it was told to."""
-        await self.hop.say({"type": "talkwire.text", "text": text})
-        done = await self.peer.wait_for("response.output_text.done")
-        await self.peer.wait_for("response.done")
-        return str(done["text"])
+    def caller(self) -> AbstractAsyncContextManager[Caller]:
+        """A page with its call open."""
+        return calling(self.port)
 
 
 @contextlib.asynccontextmanager
@@ -168,7 +118,7 @@ async def staged(tools: Tools = BAD_TOOLS, **about: Any) -> AsyncIterator[Stage]
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     brain = Parrot(obey)
     calls = Calls(MISSING, brain)
-    about = {"name": "local", "calls_url": "/v1/realtime/calls"} | about
+    about = {"name": "local"} | about
     async with (
         OpenAI("local", base_url=f"{url}/v1") as service,
         httpx2.AsyncClient(base_url=url, trust_env=False) as http,
@@ -206,12 +156,12 @@ def test_every_answer_carries_the_strict_policy() -> None:
     run(main())
 
 
-def test_a_page_that_calls_the_service_elsewhere_may_do_that_and_no_more() -> None:
+def test_a_page_may_connect_to_its_backend_and_nowhere_else_s14() -> None:
     async def main() -> None:
-        async with staged(calls_url=None, name="openai") as stage:
+        async with staged(name="openai") as stage:
             policy = (await stage.http.get("/")).headers["Content-Security-Policy"]
             [allowed] = [each for each in policy.split("; ") if each.startswith("connect-src")]
-            assert allowed.split() == ["connect-src", "'self'", stage.demo.service.calls_url]
+            assert allowed.split() == ["connect-src", "'self'"]
 
     run(main())
 
@@ -309,7 +259,7 @@ def test_a_page_that_vanishes_ends_its_call_within_two_seconds(busy: bool) -> No
 
     begun = asyncio.Event()
 
-    @tool(timeout_s=600, trust="relay")
+    @tool(timeout_s=600)
     async def patient() -> str:
         """Take ten minutes."""
         begun.set()
@@ -371,6 +321,7 @@ def test_a_service_that_refuses_is_one_line_in_the_log_and_a_word_to_the_page(
     async def main() -> None:
         async with OpenAI("sk-proj-abcDEF_123", base_url="http://127.0.0.1:9/v1") as nobody:
             async with staged(service=nobody) as stage, visiting(stage.port) as hop:
+                await offer(hop, "v=0")
                 last, code = await hop.bye()
                 assert (last["code"], code) == ("service_refused", 1000)
                 assert last["message"] == "The voice service cannot be reached."

@@ -78,7 +78,8 @@ class Backend:
 
     async def talk(self) -> None:
         ours = OpenAI(KEY, base_url=self.url)
-        options: dict[str, Any] = {"service": ours, "settings": {}} | self._options
+        options: dict[str, Any] = {"service": ours, "settings": {}, "sideband": False}
+        options |= self._options
         try:
             async with ours, connect(**options) as call:
                 if self._body is not None:
@@ -418,7 +419,7 @@ def test_the_code_after_the_block_is_left_alone_when_the_page_answers_the_goodby
 
         async def talk() -> None:
             service = OpenAI(KEY, base_url=backend.url)
-            async with service, connect({}, service=service) as call:
+            async with service, connect({}, service=service, sideband=False) as call:
                 async for event in call:
                     if isinstance(event, PageReady):
                         break

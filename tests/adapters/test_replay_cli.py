@@ -257,34 +257,38 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_served(
 
 def test_a_page_s_call_is_recorded_to_a_file_of_its_own(tmp_path: Path) -> None:
     pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
-    from support.hop import Clerk, serving, visiting
+    from support.caller import calling
+    from support.hop import serving
+    from support.local import Parrot
     from talkwire_io.demo.app import Demo, create_app
+    from talkwire_io.local.blueprint import realtime_blueprint
+    from talkwire_io.local.calls import Calls
+    from talkwire_io.local.voice import NO_VOICE
     from talkwire_io.openai import OpenAI
 
+    key = "sk-of-nobody-else-123"
+
     async def talk() -> None:
-        clerk = Clerk()
-        clerk.body["value"] = "ek_of_nobody_else_123"
         listener = socket.create_server(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        async with OpenAI("local", base_url=base_url) as service:
+        async with OpenAI(key, base_url=base_url) as service:
             demo = Demo(service=service, model="m", name="local", record=tmp_path)
             app = create_app(demo)
-            app.register_blueprint(clerk.blueprint)
+            app.register_blueprint(realtime_blueprint(Calls(NO_VOICE, Parrot())))
             async with serving(app, listener) as port:
                 for words in ("Hello there.", "Hello again."):
-                    async with visiting(port) as page:
-                        await page.open()
-                        await page.say({"type": "talkwire.text", "text": words})
-                        await page.serve(lambda frame: frame["type"] == "response.create")
-                        await page.say({"type": "talkwire.bye", "code": "hangup", "message": ""})
-                        await page.socket.wait_closed()
+                    async with calling(port) as page:
+                        await page.ask(words)
+                        bye = {"type": "talkwire.bye", "code": "hangup", "message": ""}
+                        await page.hop.say(bye)
+                        await page.hop.socket.wait_closed()
 
     asyncio.run(asyncio.wait_for(talk(), 20))
     files = sorted(tmp_path.iterdir(), key=lambda file: file.stat().st_mtime_ns)
     assert len(files) == 2
     for file, words in zip(files, ("Hello there.", "Hello again."), strict=True):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert "ek_of" not in file.read_text()
+        assert key not in file.read_text()
         with file.open() as lines:
             played = replay(lines)
         assert (played.difference, played.cut) == (None, False)

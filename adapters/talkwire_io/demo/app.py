@@ -33,7 +33,7 @@ SETTINGS: JsonObject = {
 }
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "media-src 'self' blob: mediastream:; connect-src 'self' {calls}; "
+    "media-src 'self' blob: mediastream:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _SECURITY = {
@@ -52,7 +52,6 @@ class Demo:
     model: str
     name: str
     tools: Tools = TOOLS
-    calls_url: str | None = None
     brain_notice: str | None = None
     voice_ok: bool = True
     voice_message: str | None = None
@@ -109,16 +108,12 @@ def create_app(demo: Demo) -> Quart:
     async def talk() -> None:
         try:
             await _talk(demo)
-        except* (ServiceError, ServiceUnreachable) as refusals:
-            for refusal in refusals.exceptions:
-                _log.error("%s", refusal)
-
-    # The page posts its offer to the service: here, or where the service is.
-    policy = _POLICY.format(calls="" if demo.calls_url else demo.service.calls_url)
+        except (ServiceError, ServiceUnreachable) as refusal:
+            _log.error("%s", refusal)
 
     @app.after_request
     async def secure(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy
+        response.headers["Content-Security-Policy"] = _POLICY
         for name, value in _SECURITY.items():
             response.headers.setdefault(name, value)
         return response
@@ -135,7 +130,6 @@ async def _talk(demo: Demo) -> None:
                 settings,
                 service=demo.service,
                 model=demo.model,
-                calls_url=demo.calls_url,
                 record=record,
             ) as call,
             demo.keeping(call),

@@ -16,7 +16,6 @@ from .app import Demo, create_app
 
 # A batch of a page's events; the relay then looks at each event's size.
 _MAX_MESSAGE_BYTES = 1024 * 1024
-_CALLS_PATH = "/v1/realtime/calls"
 
 
 async def serve_demo(
@@ -75,7 +74,6 @@ async def _local_demo(base_url: str, model: str, record: Path | None) -> tuple[D
         model=model,
         name="local",
         record=record,
-        calls_url=_CALLS_PATH,
         brain_notice=DEMO_BRAIN_NOTICE,
         voice_ok=not missing,
         voice_message=voice.hint if isinstance(voice, MissingVoice) else None,

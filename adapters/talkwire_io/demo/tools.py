@@ -11,7 +11,7 @@ from ..tools import Tools, tool
 _SKIES = ("sunny", "cloudy", "rainy", "windy", "foggy", "clear")
 
 
-@tool(trust="relay")
+@tool
 def get_weather(city: Annotated[str, "The city, e.g. Rome"]) -> dict[str, object]:
     """Get the current weather in a city."""
     # The same city always has the same weather, which is all a demo can promise.
@@ -19,7 +19,7 @@ def get_weather(city: Annotated[str, "The city, e.g. Rome"]) -> dict[str, object
     return {"city": city, "sky": _SKIES[luck[0] % len(_SKIES)], "celsius": 8 + luck[1] % 22}
 
 
-@tool(trust="relay")
+@tool
 def set_timer(
     minutes: Annotated[int, msgspec.Meta(ge=1, le=600, description="How many minutes")],
 ) -> str:
@@ -28,7 +28,7 @@ def set_timer(
     return f"The timer for {minutes} minutes is set. It rings at {rings.strftime('%H:%M')}."
 
 
-@tool(trust="relay")
+@tool
 def get_time() -> str:
     """Tell the current time on the server."""
     return f"It is {datetime.datetime.now().strftime('%H:%M')}."

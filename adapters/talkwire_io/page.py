@@ -1,0 +1,259 @@
+"""A page's call, whatever framework its websocket came with: who may open one, and how it opens."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Container, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+import anyio
+from attrs import field, frozen
+
+from talkwire import (
+    RELAY,
+    SIDEBAND,
+    JsonObject,
+    PageEvent,
+    PageOffer,
+    Plane,
+    Relay,
+    Session,
+    counter,
+)
+from talkwire.recording import Write
+from talkwire.recording import record as recorded
+
+from .dialing import Dial, dial
+from .openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
+from .transport import Transport
+
+HANG_UP_S = 5.0
+"""How long hanging up may hold up a block that was cancelled."""
+_REFUSALS = (MissingKey, ServiceError, ServiceUnreachable)
+_log = logging.getLogger(__name__)
+
+Awaited = TypeVar("Awaited", bound=PageEvent)
+
+
+@frozen(kw_only=True)
+class PageCall:
+    """A page's call: what `page_call` made of its arguments."""
+
+    settings: JsonObject = field(repr=False)  # prompts stay out of logs
+    service: OpenAI | None
+    model: str
+    sideband: bool
+    subscribe: Iterable[str] | None
+    calls_url: str | None
+    origins: Container[str] | None
+    safety_identifier: str | None
+    record: Write | None
+
+    @property
+    def session(self) -> JsonObject:
+        """The configuration as the HTTP calls take it."""
+        return {"type": "realtime", "model": self.model, **self.settings}
+
+    def may_connect(self, origin: str | None, host: str, *, secure: bool) -> bool:
+        """Whether a page of this origin may, where the websocket came to `host` (S1).
+
+        Scheme, host and port must match to the letter; no Origin, no call.
+        """
+        if origin is None:
+            return False
+        if self.origins is not None:
+            return origin in self.origins
+        scheme, _, named = origin.partition("://")
+        # A proxy may have taken the TLS off a page's websocket; nobody puts it on.
+        return named == host and scheme in (("https",) if secure else ("http", "https"))
+
+
+def page_call(
+    settings: JsonObject,
+    *,
+    service: OpenAI | None = None,
+    model: str = "gpt-realtime",
+    sideband: bool = True,
+    subscribe: Iterable[str] | None = None,
+    calls_url: str | None = None,
+    origins: Container[str] | None = None,
+    safety_identifier: str | None = None,
+    record: Write | None = None,
+) -> PageCall:
+    """One call for the page behind a websocket.
+
+    `settings` is the session's configuration (§1.6), `service` who answers; None: who
+    OPENAI_BASE_URL names, else OpenAI, with OPENAI_API_KEY. The call is opened with that key, which
+    the page never sees, and the session hears the service itself, over a sideband. With
+    `sideband=False` the page opens it with an ephemeral key, posting its offer to `calls_url`
+    (None: at the service), and passes on what it hears: claims (S3). `subscribe` then names the
+    event types to receive beside those the session needs (None: all).
+
+    `origins` is who may connect (None: pages of this same host; S1), `safety_identifier` a stable
+    id of the user, hashed by you, `record` takes the lines of a recording (`talkwire.recording`).
+
+    When the page goes, iterating ends; leaving the block says goodbye and hangs the call up.
+
+    Raises MissingKey, ServiceError (KeyRefused, CallNotFound) or ServiceUnreachable where the
+    service would not have the call; the page has been told by then. A page of another origin gets
+    403 before the websocket is accepted.
+    """
+    return PageCall(
+        settings=settings,
+        service=service,
+        model=model,
+        sideband=sideband,
+        subscribe=subscribe,
+        calls_url=calls_url,
+        origins=origins,
+        safety_identifier=safety_identifier,
+        record=record,
+    )
+
+
+class Driver(Protocol):
+    """What both runtimes' `Connection` has, as far as opening a call needs it."""
+
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+    async def wait_for(self, kind: type[Awaited]) -> Awaited | None: ...
+    def attach(self, sideband: Transport) -> None: ...
+    async def flush(self) -> None: ...
+
+
+Connection = TypeVar("Connection", bound=Driver)
+
+
+@frozen(kw_only=True)
+class Runtime(Generic[Connection]):
+    """What differs between asyncio and trio: the driver, the clock, the websocket library."""
+
+    connection: Callable[[Relay, Transport], Connection]
+    now: Callable[[], float]
+    open_transport: Callable[[Dial], AbstractAsyncContextManager[Transport]]
+
+
+@asynccontextmanager
+async def open_call(
+    call: PageCall, transport: Transport, runtime: Runtime[Connection]
+) -> AsyncGenerator[Connection]:
+    """Open a call for the page at the other end of `transport`."""
+    async with AsyncExitStack() as stack:
+        try:
+            service = call.service
+            if service is None:
+                service = await stack.enter_async_context(OpenAI.from_env())
+        except MissingKey as error:
+            await _send_away(error, transport, runtime)
+            raise
+        opening = _Opening(call, service, transport, runtime)
+        opened = opening.by_offer() if call.sideband else opening.by_key()
+        yield await stack.enter_async_context(opened)
+
+
+@frozen
+class _Opening(Generic[Connection]):
+    call: PageCall
+    service: OpenAI
+    transport: Transport
+    runtime: Runtime[Connection]
+
+    @asynccontextmanager
+    async def by_offer(self) -> AsyncGenerator[Connection]:
+        """Post the page's offer with our key, which the page never sees."""
+        relay = self._relay(SIDEBAND)
+        relay.ask_for_offer(now=self.runtime.now())
+        afterwards = AsyncExitStack()
+        async with afterwards, self.runtime.connection(relay, self.transport) as connection:
+            try:
+                offer = await connection.wait_for(PageOffer)
+                if offer is not None:
+                    await self._answer(relay, offer, connection, afterwards)
+            except _REFUSALS as error:
+                relay.close("service_refused", _for_the_page(error), now=self.runtime.now())
+                raise
+            yield connection
+
+    async def _answer(
+        self, relay: Relay, offer: PageOffer, connection: Connection, afterwards: AsyncExitStack
+    ) -> None:
+        """Attach to the call before the page has its answer: so the session hears all of it."""
+        asked, service = self.call, self.service
+        call = await service.call(
+            offer.sdp, asked.session, safety_identifier=asked.safety_identifier
+        )
+        afterwards.push_async_callback(_hang_up, service, call.call_id)
+        sideband = dial({}, call_id=call.call_id, service=service)
+        connection.attach(
+            await afterwards.enter_async_context(self.runtime.open_transport(sideband))
+        )
+        relay.session.session_update(asked.settings, now=self.runtime.now())
+        relay.answer(call.answer, call.call_id, now=self.runtime.now())
+        await connection.flush()
+
+    @asynccontextmanager
+    async def by_key(self) -> AsyncGenerator[Connection]:
+        """Have the page post its offer with an ephemeral key."""
+        asked, service = self.call, self.service
+        try:
+            key = await service.client_secret(
+                asked.session, safety_identifier=asked.safety_identifier
+            )
+        except _REFUSALS as error:
+            await _send_away(error, self.transport, self.runtime)
+            raise
+        # Not before: the page cannot say hello while it waits for us, and its time would run.
+        relay, now = self._relay(RELAY), self.runtime.now()
+        relay.session.session_update(asked.settings, now=now)
+        relay.open_call(asked.calls_url or service.calls_url, key.value.reveal(), now=now)
+        try:
+            async with self.runtime.connection(relay, self.transport) as connection:
+                yield connection
+        finally:
+            # Which call that is, the page alone says, and the service hangs up any of our
+            # project's (S10): a page that knew the id of another user's could end it. Ids are
+            # unguessable.
+            if relay.call_id is not None:
+                await _hang_up(service, relay.call_id)
+
+    def _relay(self, plane: Plane) -> Relay:
+        asked, now = self.call, self.runtime.now()
+        ids = counter(secrets.token_hex(4) + "_")  # the page may speak into the same call
+        session = Session(plane=plane, now=now, unix_time=time.time(), ids=ids)
+        relay = Relay(session, subscribe=asked.subscribe, now=now)
+        return relay if asked.record is None else recorded(relay, asked.record, now=now)
+
+
+async def _send_away(error: Exception, transport: Transport, runtime: Runtime[Connection]) -> None:
+    relay = Relay(Session(plane=RELAY, now=runtime.now()), now=runtime.now())
+    relay.close("service_refused", _for_the_page(error), now=runtime.now())
+    async with runtime.connection(relay, transport):
+        pass
+
+
+async def _hang_up(service: OpenAI, call_id: str) -> None:
+    """A call outlives its page by half a minute unless somebody ends it."""
+    try:
+        with anyio.move_on_after(HANG_UP_S, shield=True):
+            await service.hangup(call_id)
+    except (ServiceError, ServiceUnreachable, ValueError) as error:
+        _log.info("call not hung up: %s", error)
+
+
+def _for_the_page(error: Exception) -> str:
+    """What the user may know: the kind of trouble, not the service's own words (S13)."""
+    match error:
+        case MissingKey():
+            return "The server has no usable key for the voice service; its log says more."
+        case ServiceError():
+            return f"The voice service refused the call ({error.code or error.status})."
+        case _:
+            return "The voice service cannot be reached."
