@@ -95,6 +95,7 @@ class TimerTable:
     delays: Mapping[Timer, float] = DELAYS
     _deadlines: dict[Timer, Moment] = field(factory=new_dict)
     _told: tuple[Timer, ...] = ()
+    _followed: tuple[Timer, ...] = ()
 
     def __contains__(self, timer: Timer) -> bool:
         """Whether a timer is running."""
@@ -109,6 +110,17 @@ class TimerTable:
         elif timer not in deadlines and timer in self.delays and timer not in self._told:
             deadlines[timer] = Moment(now + self.delays[timer])
 
+    def follow(self, wanted: tuple[Timer, ...], now: float) -> None:
+        """Have these running, as `run` does, and not those that were wanted before."""
+        if wanted == self._followed:
+            return
+        for timer in self._followed:
+            if timer not in wanted:
+                self.stop(timer)
+        for timer in wanted:
+            self.run(timer, True, now)
+        self._followed = wanted
+
     def until(self, timer: Timer, deadline: Moment | None) -> None:
         """Have a timer running until a moment of its own, None: not running."""
         if deadline is not None:
@@ -121,13 +133,13 @@ class TimerTable:
         self._deadlines.pop(timer, None)
         if timer in self._told:
             self._told = tuple(told for told in self._told if told is not timer)
+        if timer in self._followed:
+            self._followed = tuple(other for other in self._followed if other is not timer)
 
     def clear(self, *, but: Timer | None = None) -> None:
         """Have none running, but perhaps one."""
-        kept = None if but is None else self._deadlines.get(but)
-        self._deadlines.clear()
-        if but is not None:
-            self.until(but, kept)
+        self._deadlines = {each: at for each, at in self._deadlines.items() if each is but}
+        self._followed = tuple(each for each in self._followed if each is but)
 
     def next(self) -> float | None:
         """The earliest deadline, None when none is running."""

@@ -35,7 +35,7 @@ from .usage import Allowance, SessionUsage
 from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
-HEARD = 32  # frames that moved something and are known again: those of a few turns
+HEARD = 32 * 17  # marks of frames that moved something and are known again: those of a few turns
 STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every input.
@@ -90,7 +90,8 @@ class Books:
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
-    heard: tuple[str, ...] = ()
+    heard: str = ""
+    """Marks of the frames heard lately, newest last."""
     counts: dict[str, int] = field(factory=new_dict)
     """How many frames were unreadable, unknown or out of place, by the event that told it."""
 
@@ -110,10 +111,10 @@ class Books:
         if not event_id:
             return False
         data = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
-        known = f"{event_id} {crc32(data):x}"
-        if known in self.heard:
+        mark = f" {event_id[-8:]}{crc32(data):08x}"
+        if mark in self.heard:
             return True
-        self.heard = (*self.heard[1 - HEARD :], known)
+        self.heard = (self.heard + mark)[-HEARD:]
         return False
 
     def counted(self) -> SessionUsage:
@@ -126,29 +127,43 @@ class Books:
 
     def after(self, now: float) -> None:
         """Let leave what may leave now, and set the clock for what is awaited."""
-        timers, gate = self.timers, self.gate
         if self.phase not in _OPEN:
             self.audio_flows = False
-            timers.clear(but=_ENDING)
-            timers.run(_ENDING, self.phase is Phase.ENDING, now)
+            self.timers.clear(but=_ENDING)
+            self.timers.follow((_ENDING,) if self.phase is Phase.ENDING else (), now)
             return
-        if _HANDSHAKE in timers and not self._awaits_configuration():
-            timers.stop(_HANDSHAKE)
-        if self.held is not None and _HANDSHAKE not in timers:
-            self.frames, self.held = self.frames + self.held, None
-        self.audio_flows = self.held is None and not self._holds_audio()
+        if not self.audio_flows:  # once it does, it does to the end
+            self._let_audio_flow()
+        gate = self.gate
         if gate.cancel_due is not None:
             due, gate.cancel_due = gate.cancel_due, None
             self.cancel(due)
         if gate.waiting is not None and self.held is None:
             self._take(now)
-        waits, speaks = _WAITS.get(gate.state), gate.user_speaks
-        timers.run(_CREATED, waits is _CREATED and self._is_connected(), now)
-        timers.run(_ANSWER, waits is _ANSWER and not speaks, now)
-        timers.run(_SPEECH, speaks, now)
-        timers.run(_CLEARED, self.pending.clears > 0, now)
-        if _IDLE in timers.delays:
-            timers.run(_IDLE, self._is_idle(), now)
+        self.timers.follow(self._awaited(), now)
+
+    def _let_audio_flow(self) -> None:
+        if _HANDSHAKE in self.timers and not self._awaits_configuration():
+            self.timers.stop(_HANDSHAKE)
+        if self.held is not None and _HANDSHAKE not in self.timers:
+            self.frames, self.held = self.frames + self.held, None
+        self.audio_flows = self.held is None and not self._holds_audio()
+
+    def _awaited(self) -> tuple[Timer, ...]:
+        """What this state waits for; nothing, most of the time."""
+        wanted: tuple[Timer, ...] = ()
+        waits, speaks = _WAITS.get(self.gate.state), self.gate.user_speaks
+        if waits is _CREATED and self._is_connected():
+            wanted += (_CREATED,)
+        if waits is _ANSWER and not speaks:
+            wanted += (_ANSWER,)
+        if speaks:
+            wanted += (_SPEECH,)
+        if self.pending.clears:
+            wanted += (_CLEARED,)
+        if _IDLE in self.timers.delays and self._is_idle():
+            wanted += (_IDLE,)
+        return wanted
 
     def _holds_audio(self) -> bool:
         """Whether audio waits until the session is configured (ag2ai/ag2#509)."""

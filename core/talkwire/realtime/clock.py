@@ -24,6 +24,8 @@ def checked(time: object, name: str = "now") -> float:
 
     Raises LocalProtocolError for what is no number of seconds.
     """
+    if type(time) is float and -FOREVER < time < FOREVER:
+        return time  # as good as always
     if isinstance(time, int | float) and abs(time) < FOREVER:
         return float(time)
     shown = type(time).__name__ if isinstance(time, int) else f"{time!r:.40}"

@@ -36,7 +36,10 @@ Reaction = Callable[[Books, Any, list[Event]], None]
 
 def move_phase(books: Books, event: WireEvent) -> bool:
     """Move the phase by an event; False where the table has no row for it."""
-    phase = advance(PHASES, books.phase, _PHASE_INPUTS.get(type(event), _OTHER))
+    moved_by = _PHASE_INPUTS.get(type(event), _OTHER)
+    if moved_by is _OTHER and books.phase in STEADY:
+        return True
+    phase = advance(PHASES, books.phase, moved_by)
     if phase is None:
         return False
     books.phase = phase

@@ -28,8 +28,9 @@ from .happenings import (
 )
 from .ids import Counter, IdFactory
 from .json_values import JsonObject
-from .kind import AnyCommand, Kind
+from .kind import VOCABULARIES, AnyCommand, Kind
 from .mcp import McpBook
+from .pending import ANSWERS
 from .plane import DIRECT, Plane
 from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
 from .settings import Settings
@@ -41,8 +42,15 @@ Asked = TypeVar("Asked")
 Heard = WireEvent | InvalidFrame | UnknownEvent
 
 _IDLE = Timer.IDLE
-_QUIET = frozenset(kind for kind in get_args(WireEvent) if kind not in {**ITEMS, **MOVES, **TIMES})
-"""What nothing follows from: something is noted at most."""
+_REACTIONS = {**ITEMS, **MOVES}
+_NOTES = {
+    kind: QUIET.get(kind) for kind in get_args(WireEvent) if kind not in {**_REACTIONS, **TIMES}
+}
+"""What is noted, if anything, of the types that nothing follows from."""
+
+
+def _reacts(books: Books, event: Event) -> None:
+    """Stands for a note where more is to be done."""
 
 
 class Session:
@@ -155,11 +163,10 @@ class Session:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         books = self._books or self._open()
         event = decode_event(frame)
-        kind = type(event)
-        if kind not in _QUIET or books.phase not in STEADY:
+        note = _NOTES.get(type(event), _reacts)
+        if note is _reacts or books.phase not in STEADY:
             return self._follow(books, event, frame, now)
         # Most frames by far: words, sound, and what the books do not need.
-        note = QUIET.get(kind)
         if note is not None:
             note(books, event)
         return [event]
@@ -171,7 +178,7 @@ class Session:
         if isinstance(event, (InvalidFrame, UnknownEvent)):
             return books.count(event)
         kind, steady = type(event), books.phase in STEADY
-        if kind not in books.vocabulary.events:
+        if kind not in VOCABULARIES[books.kind].events:
             reason = f"a {books.kind.value} session has no such event"
             return [event, *books.count(Anomaly(type=event.type, reason=reason))]
         if books.heard_before(event.event_id, frame):
@@ -181,9 +188,9 @@ class Session:
             reason = f"the session is {books.phase.value}"
             return books.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
-        react = ITEMS.get(kind) or MOVES.get(kind)
+        react = _REACTIONS.get(kind)
         if react is not None:
-            answered = books.pending.answered_by(event)
+            answered = books.pending.answered_by(event) if kind in ANSWERS else None
             react(books, event, events)
             if answered is not None:
                 events.append(books.pending.settle(answered, Outcome.DONE))
@@ -193,10 +200,11 @@ class Session:
             begin(books, now)
         if kind in TIMES:
             TIMES[kind](books, event, now)
-        if moves or len(events) > 1:
-            if len(events) > 1:
-                expect_outputs(books, events, now)
-                books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
+        if len(events) > 1:
+            expect_outputs(books, events, now)
+            books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
+            books.after(now)
+        elif moves:
             books.after(now)
         return events
 
