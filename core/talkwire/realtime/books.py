@@ -35,7 +35,7 @@ from .usage import Allowance, SessionUsage
 from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
-HEARD = 32 * 17  # marks of frames that moved something and are known again: those of a few turns
+HEARD = 32  # frames that moved something and are known again: those of a few turns
 STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every input.
@@ -90,8 +90,8 @@ class Books:
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
-    heard: str = ""
-    """Marks of the frames heard lately, newest last."""
+    heard: list[int] = field(factory=new_list)
+    """What the frames heard lately are known by, newest last."""
     counts: dict[str, int] = field(factory=new_dict)
     """How many frames were unreadable, unknown or out of place, by the event that told it."""
 
@@ -111,10 +111,14 @@ class Books:
         if not event_id:
             return False
         data = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
-        mark = f" {event_id[-8:]}{crc32(data):08x}"
-        if mark in self.heard:
+        # One sum alone would meet its like by chance, in too many calls.
+        known = crc32(data) << 28 ^ crc32(event_id.encode())
+        heard = self.heard
+        if known in heard:
             return True
-        self.heard = (self.heard + mark)[-HEARD:]
+        heard.append(known)
+        if len(heard) > HEARD:
+            del heard[0]
         return False
 
     def counted(self) -> SessionUsage:
@@ -193,7 +197,7 @@ class Books:
     @property
     def service_responds(self) -> bool:
         """Whether the service answers a turn of the user's by itself."""
-        return self.vocabulary.responds and self.settings.service_responds
+        return self.settings.service_responds and VOCABULARIES[self.kind].responds
 
     def _is_connected(self) -> bool:
         """Whether frames reach the service: a page's call may take long to open."""
@@ -251,7 +255,8 @@ class Books:
         error: ErrorDetails | None = None,
     ) -> None:
         """Tell that these commands ended."""
-        events += [self.pending.settle(event_id, outcome, error) for event_id in event_ids]
+        for event_id in event_ids:
+            events.append(self.pending.settle(event_id, outcome, error))
 
     def want_response(self, command: c.ResponseCreate, event_id: str) -> None:
         """Ask for a response as soon as the gate allows."""

@@ -12,21 +12,19 @@ from .calls import CallRecord
 from .events import ResponseFunctionCallArgumentsDone
 from .happenings import Anomaly, FunctionCall
 from .items import Item, Response
-from .state import CallInput
+from .state import CALLS, CallInput, advance
 
 CallEvent = FunctionCall | Anomaly
-
-
-def may_speak_for(books: Books, response_id: str) -> bool:
-    """Whether a frame may add to this response."""
-    return books.plane.trusted or books.gate.is_open(response_id)
 
 
 def claimed_by_output(books: Books, item: Item, response_id: str, said_by: str) -> list[CallEvent]:
     """`response.output_item.added` and `.done`: they announce, and the latter completes."""
     if item.type != "function_call" or not item.call_id:
         return []
-    _announce(books, item.call_id, item.name or "", response_id, item.id)
+    if books.calls.get(item.call_id) is None:
+        _announce(books, item.call_id, item.name or "", response_id, item.id)
+    if item.status != "completed":
+        return []
     return claimed_by_item(books, item, said_by, response_id)
 
 
@@ -85,11 +83,16 @@ def _complete(
     said_by: str,
 ) -> list[CallEvent]:
     call_id, response_id = record.call_id, place[0]
-    if not books.calls.can(call_id, CallInput.COMPLETE):
+    state = advance(CALLS, record.state, CallInput.COMPLETE)
+    if state is None:
         return [Anomaly(type=said_by, reason=f"call {call_id} was cut off before")]
-    as_announced = record.belongs_to(*place) and books.gate.is_open(response_id)
-    if not (books.plane.trusted or as_announced):
+    as_announced = books.plane.trusted or (
+        record.belongs_to(*place) and books.gate.is_open(response_id)
+    )
+    if not as_announced:
         return [_not_so(call_id, response_id, said_by)]
+    if state is record.state:
+        return []  # it was emitted before
     if not (record.name or name) and response_id and not books.gate.has_ended(response_id):
         record.arguments = arguments  # beta's have no name: an item that has it follows (§2.1)
         return []

@@ -5,6 +5,7 @@ Legality is `state.CALLS`. A response whose calls are all answered wants one fol
 """
 
 from attrs import define, field
+from msgspec import Struct
 
 from ..timers import Moment
 from ..values import Named, new_dict
@@ -26,8 +27,7 @@ class Respond(Named):
 _EAGER = (Respond.NEVER, Respond.IF_IDLE, Respond.AUTO)
 
 
-@define
-class CallRecord:
+class CallRecord(Struct, gc=False):
     """One call as far as it is known."""
 
     call_id: str
@@ -37,6 +37,8 @@ class CallRecord:
     state: Call = Call.ANNOUNCED
     out_of_band: bool = False
     """It stands outside the conversation, where no output can follow it."""
+    due: Moment | None = None
+    """By when it shall be answered, once it was handed to the application."""
     arguments: str | None = None
     """Whole, while nobody has named the function yet."""
 
@@ -55,11 +57,10 @@ class CallRecord:
         return (self.response_id, self.item_id) == (response_id, item_id)
 
 
-@define
-class Batch:
+class Batch(Struct, gc=False):
     """The calls of one response, which are followed up together."""
 
-    open: set[str] = field(factory=set[str])
+    open: tuple[str, ...] = ()
     response_done: bool = False
     respond: Respond = Respond.NEVER
 
@@ -73,8 +74,6 @@ class Calls:
 
     _records: dict[str, CallRecord] = field(factory=new_dict)
     _batches: dict[str, Batch] = field(factory=new_dict)
-    _due: dict[str, Moment] | None = None
-    """By when those handed to the application shall be answered; oldest first."""
 
     def __getitem__(self, call_id: str) -> CallRecord:
         return self._records[call_id]
@@ -97,9 +96,10 @@ class Calls:
                 call_id, name, response_id, item_id, out_of_band=out_of_band
             )
             if response_id:
-                if response_id not in self._batches:
-                    self._batches[response_id] = Batch()
-                self._batches[response_id].open.add(call_id)
+                batch = self._batches.get(response_id)
+                if batch is None:
+                    batch = self._batches[response_id] = Batch()
+                batch.open += (call_id,)
             if len(self._records) > REMEMBERED:
                 self._forget_oldest()
 
@@ -130,21 +130,20 @@ class Calls:
     def answer(self, call_id: str, *, respond: Respond) -> None:
         """The output of a call is being sent."""
         record = self._records[call_id]
-        record.state = self._next(record, CallInput.ANSWER)
-        if self._due:
-            self._due.pop(call_id, None)
+        record.state, record.due = self._next(record, CallInput.ANSWER), None
         batch = self._batches.setdefault(record.batch, Batch(response_done=True))
-        batch.open.discard(call_id)
+        batch.open = _without(batch.open, call_id)
         batch.respond = max(batch.respond, respond, key=_EAGER.index)
 
     def expect(self, call_id: str, due: Moment) -> None:
         """A call was handed to the application, which shall answer it until then."""
-        self._due = {**(self._due or {}), call_id: due}
+        self._records[call_id].due = due
 
     @property
     def next_due(self) -> Moment | None:
         """When the next call is due to be answered."""
-        return next(iter(self._due.values())) if self._due else None
+        running = (each.due for each in self._records.values() if each.due is not None)
+        return min(running, default=None)
 
     @property
     def unanswered(self) -> bool:
@@ -154,9 +153,15 @@ class Calls:
 
     def take_due(self, now: float) -> list[str]:
         """The calls that were not answered in time; told once."""
-        due = [call_id for call_id, at in (self._due or {}).items() if at <= now]
-        self._due = {i: at for i, at in (self._due or {}).items() if at > now} or None
-        return due
+        due = [
+            (each.due, each)
+            for each in self._records.values()
+            if each.due is not None and each.due <= now
+        ]
+        due.sort(key=lambda row: row[0])
+        for _, record in due:
+            record.due = None
+        return [record.call_id for _, record in due]
 
     def refused(self, call_id: str) -> None:
         """The service did not take the output: the call may be answered again."""
@@ -164,7 +169,7 @@ class Calls:
         record.state = self._next(record, CallInput.REFUSED)
         batch = self._batches.get(record.batch)
         if batch is not None:
-            batch.open.add(call_id)
+            batch.open = (*_without(batch.open, call_id), call_id)
 
     def response_done(
         self, response_id: str, *, completed: bool
@@ -183,10 +188,10 @@ class Calls:
                 ended += [] if call is None else [call]
             before, record.state = record.state, self._next(record, CallInput.RESPONSE_DONE)
             if before is not record.state:
-                batch.open.discard(call_id)
+                batch.open = _without(batch.open, call_id)
                 ended.append(FunctionCallCut(call_id=call_id, name=record.name))
-        if all(self._records[call_id].out_of_band for call_id in batch.open):
-            batch.open.clear()  # they cannot be answered, so nothing waits for it
+        if batch.open and all([self._records[i].out_of_band for i in batch.open]):
+            batch.open = ()  # they cannot be answered, so nothing waits for it
         return ended
 
     def take_follow_up(self, batch_id: str) -> Respond:
@@ -206,3 +211,7 @@ class Calls:
 
     def _next(self, record: CallRecord, moved_by: CallInput) -> Call:
         return advance(CALLS, record.state, moved_by) or record.state
+
+
+def _without(call_ids: tuple[str, ...], call_id: str) -> tuple[str, ...]:
+    return tuple([each for each in call_ids if each != call_id])

@@ -3,7 +3,7 @@
 Which deadlines run is set after every input, in `books.py`; how long they are, in `timers.py`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -30,6 +30,9 @@ def checked(time: object, name: str = "now") -> float:
         return float(time)
     shown = type(time).__name__ if isinstance(time, int) else f"{time!r:.40}"
     raise LocalProtocolError(f"{name}: {shown} is not a time in seconds")
+
+
+_TOOL = Timer.TOOL
 
 
 class _Told(msgspec.Struct):
@@ -77,13 +80,12 @@ TIMES: dict[type[Event], Callable[[Books, Any, float], None]] = {
 """What a frame says of time, by its type."""
 
 
-def expect_outputs(books: Books, events: Iterable[Event], now: float) -> None:
-    """Calls were handed to the application: from now on their outputs are awaited."""
-    delay = books.timers.delays.get(Timer.TOOL)
-    for event in events:
-        if isinstance(event, FunctionCall) and not event.out_of_band and delay is not None:
-            books.calls.expect(event.call_id, Moment(now + delay))
-            books.timers.until(Timer.TOOL, books.calls.next_due)
+def expect_output(books: Books, call: FunctionCall, now: float) -> None:
+    """A call was handed to the application: from now on its output is awaited."""
+    delay = books.timers.delays.get(_TOOL)
+    if delay is not None and not call.out_of_band:
+        books.calls.expect(call.call_id, Moment(now + delay))
+        books.timers.until(_TOOL, books.calls.next_due)
 
 
 # -- deadlines

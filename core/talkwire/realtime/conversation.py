@@ -8,15 +8,14 @@ deletes the service's transcript, not ours (openai-realtime-agents#112).
 from collections.abc import Iterator
 
 from attrs import define, field
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from ..values import new_dict, new_list
 from .items import NULL, ContentPart, Item
 from .json_values import JsonObject
 
 
-@define
-class ConversationItem:
+class ConversationItem(Struct, gc=False):
     """One item: who, what kind, and its words so far."""
 
     id: str
@@ -38,8 +37,10 @@ class ConversationItem:
     """Whether its place in the conversation is known."""
     transcript_error: str | None = None
     """Why what the user said is not known."""
-    _words: list[str] = field(factory=new_list)
-    """The first content part's, in the pieces they came in."""
+    _words: str = ""
+    """The first content part's, as they were told whole."""
+    _pieces: list[str] | None = None
+    """What came of them since, piece by piece."""
     _further: dict[int, str] | None = None
     """Those of the parts behind it, which are rare."""
 
@@ -47,7 +48,8 @@ class ConversationItem:
     def text(self) -> str:
         """The words of all content parts, in order."""
         further = self._further or {}
-        return "".join([*self._words, *(further[index] for index in sorted(further))]).strip()
+        words = [self._words, *(self._pieces or ()), *(further[index] for index in sorted(further))]
+        return "".join(words).strip()
 
     @property
     def interrupted(self) -> bool:
@@ -72,7 +74,9 @@ class ConversationItem:
     def say(self, content_index: int, delta: str) -> None:
         """More words of one content part."""
         if not content_index:
-            self._words.append(delta)
+            if self._pieces is None:
+                self._pieces = []
+            self._pieces.append(delta)
         else:
             said = (self._further or {}).get(content_index, "")
             self.said(content_index, said + delta)
@@ -80,7 +84,7 @@ class ConversationItem:
     def said(self, content_index: int, words: str) -> None:
         """All words of one content part."""
         if not content_index:
-            self._words = [words]
+            self._words, self._pieces = words, None
         else:
             self._further = {**(self._further or {}), content_index: words}
 
@@ -115,7 +119,7 @@ class Conversation:
 
     def item(self, item_id: str) -> ConversationItem:
         """An item by id; one not heard of before is kept aside (livekit/agents#1988)."""
-        found = self.get(item_id)
+        found = self._items.get(item_id) or self.get(item_id)
         if found is None:
             self._aside = {} if self._aside is None else self._aside
             found = self._aside[item_id] = ConversationItem(item_id)
@@ -135,15 +139,14 @@ class Conversation:
             order.append(item_id)
         else:
             order.insert(order.index(previous) + 1, item_id)
-        item = self._items[item_id] = self._take_aside(item_id)
+        item = self._aside.pop(item_id, None) if self._aside else None
+        if item is None:
+            item = ConversationItem(item_id)
+        self._items[item_id] = item
         item.placed = True
         if self.retain is not None and len(order) > self.retain:
             self.delete(order[0])
         return item
-
-    def _take_aside(self, item_id: str) -> ConversationItem:
-        item = self._aside.pop(item_id, None) if self._aside else None
-        return ConversationItem(item_id) if item is None else item
 
     def say(self, item_id: str, content_index: int, delta: str) -> None:
         """More words of an item, if it is one of the conversation's."""

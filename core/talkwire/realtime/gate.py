@@ -234,9 +234,10 @@ class ResponseGate:
 
     def acknowledged(self, item_id: str) -> None:
         """The service has this item; a response that starts from now on sees it."""
-        for create in (self._on_its_way, self.waiting):
-            if create is not None:
-                create.inputs.discard(item_id)
+        if self._on_its_way is not None:
+            self._on_its_way.inputs.discard(item_id)
+        if self.waiting is not None:
+            self.waiting.inputs.discard(item_id)
 
     def owns(self, event_id: str) -> bool:
         """Whether the create on its way carries this request."""

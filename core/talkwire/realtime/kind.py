@@ -35,11 +35,8 @@ class Vocabulary:
     """The type of the command that carries audio."""
     update_type: str | None
     """The `session.type` of a `session.update`; None: it must not have one."""
-
-    @property
-    def responds(self) -> bool:
-        """Whether there are responses at all, for the gate to watch over."""
-        return c.ResponseCreate in self.commands
+    responds: bool = False
+    """Whether there are responses at all, for the gate to watch over."""
 
 
 VOCABULARIES: Mapping[Kind, Vocabulary] = {
@@ -48,6 +45,7 @@ VOCABULARIES: Mapping[Kind, Vocabulary] = {
         events=frozenset(get_args(e.ServerEvent)),
         append="input_audio_buffer.append",
         update_type="realtime",
+        responds=True,
     ),
     Kind.TRANSCRIPTION: Vocabulary(
         commands=frozenset(

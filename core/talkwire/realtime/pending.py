@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from ..values import new_dict
 from . import commands as c
@@ -46,8 +46,7 @@ ANSWERS: dict[type[WireEvent], tuple[str, Callable[[Any], str]]] = {
 _CLEAR = "output_audio_buffer.clear"
 
 
-@define
-class Sent:
+class Sent(Struct, gc=False):
     """What must be known of a command until it is answered."""
 
     type: str
@@ -123,6 +122,12 @@ class Pending:
         if not self._commands:
             return []
         return [i for i, sent in self._commands.items() if sent.type == kind]
+
+    def out_of_band(self) -> list[str]:
+        """The event ids of the `response.create`s beside the conversation, oldest first."""
+        if not self._commands:
+            return []
+        return [i for i, sent in self._commands.items() if sent.out_of_band]
 
     def about(self, kind: str) -> set[str]:
         """What the commands of one type that are on their way are about."""

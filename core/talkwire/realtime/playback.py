@@ -1,6 +1,7 @@
 """How much audio came and how much of it was heard, in ms; never the audio itself (§3.6)."""
 
 from attrs import define, field
+from msgspec import Struct
 
 from ..values import new_dict
 
@@ -8,8 +9,7 @@ PCM16_BYTES_PER_MS = 48
 G711_BYTES_PER_MS = 8
 
 
-@define
-class Part:
+class Part(Struct, gc=False):
     """A spoken content part: what came of it, in the format it came in, and what was heard."""
 
     item_id: str

@@ -19,7 +19,6 @@ from .call_claims import (
     claimed_by_item,
     claimed_by_output,
     claimed_by_response,
-    may_speak_for,
 )
 from .classify import ErrorClass, blocker, classify
 from .events import ErrorDetails
@@ -125,7 +124,7 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
         events.append(Anomaly(type=event.type, reason=f"{response.id} has ended already"))
         return
     ours = response.labels.get(CLIENT_EVENT_ID)
-    beside = _out_of_band_creates(books)
+    beside = books.pending.out_of_band()
     if response.out_of_band or ours in beside:  # clones leave `conversation_id` out
         gate.created_out_of_band(response.id, ours)
         books.settle([ours] if ours in beside else beside[:1] if ours is None else [], events)
@@ -136,11 +135,6 @@ def _response_created(books: Books, event: e.ResponseCreated, events: list[Event
     books.settle(gate.created(response.id, ours), events)
     if gate.is_cancelled(response.id):
         books.interrupt(response.id, events)  # it was stopped before it began (§3.5)
-
-
-def _out_of_band_creates(books: Books) -> list[str]:
-    creates = ((i, books.pending.get(i)) for i in books.pending.of("response.create"))
-    return [i for i, sent in creates if sent is not None and sent.out_of_band]
 
 
 def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> None:
@@ -181,12 +175,12 @@ def _cancels(books: Books, event_id: str, response_id: str | None) -> bool:
 def _output_item(
     books: Books, event: e.ResponseOutputItemAdded | e.ResponseOutputItemDone, events: list[Event]
 ) -> None:
-    item, response_id = event.item, event.response_id
-    if not may_speak_for(books, response_id):
+    item, response_id, gate = event.item, event.response_id, books.gate
+    if not (books.plane.trusted or gate.is_open(response_id)):
         reason = f"item {item.id} of a response that is not running"
         events.append(Anomaly(type=event.type, reason=reason))
         return
-    if not books.gate.is_out_of_band(response_id):
+    if not gate.is_out_of_band(response_id):
         books.conversation.update(item, response_id)
     if item.type == "function_call":
         events += claimed_by_output(books, item, response_id, event.type)

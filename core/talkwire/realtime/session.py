@@ -13,13 +13,14 @@ from . import requests
 from .beta import EVENTS, Dialect
 from .books import Books
 from .calls import Calls, Respond
-from .clock import TIMES, begin, checked, expect_outputs, expired, set_wall_clock
+from .clock import TIMES, begin, checked, expect_output, expired, set_wall_clock
 from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
 from .gate import ResponseGate
 from .happenings import (
     Anomaly,
     Event,
+    FunctionCall,
     InvalidFrame,
     Outcome,
     SessionClosed,
@@ -201,8 +202,11 @@ class Session:
         if kind in TIMES:
             TIMES[kind](books, event, now)
         if len(events) > 1:
-            expect_outputs(books, events, now)
-            books.count(*[odd for odd in events if isinstance(odd, Anomaly)])
+            for told in events:
+                if isinstance(told, FunctionCall):
+                    expect_output(books, told, now)
+                elif isinstance(told, Anomaly):
+                    books.count(told)
             books.after(now)
         elif moves:
             books.after(now)

@@ -29,21 +29,21 @@ class Tokens(Struct, gc=False):
 
     def add(self, total: int, by: TokenDetails | CachedTokens) -> None:
         """Count more of them."""
-        self.total += _told(total, by)
+        self.total += total or _sum(by)
         self.text += by.text_tokens
         self.audio += by.audio_tokens
         self.image += by.image_tokens
 
 
-def _told(total: int, by: TokenDetails | CachedTokens) -> int:
-    """A total that was not told is the sum of its parts."""
-    return total or by.text_tokens + by.audio_tokens + by.image_tokens
+def _sum(by: TokenDetails | CachedTokens) -> int:
+    """What a total is that was not told."""
+    return by.text_tokens + by.audio_tokens + by.image_tokens
 
 
 def _has_only_a_total(usage: Usage) -> bool:
-    heard = _told(usage.input_tokens, usage.input_token_details)
-    said = _told(usage.output_tokens, usage.output_token_details)
-    return usage.total_tokens != 0 and heard == said == 0
+    if not usage.total_tokens or usage.input_tokens or usage.output_tokens:
+        return False
+    return _sum(usage.input_token_details) == _sum(usage.output_token_details) == 0
 
 
 class Transcribed(Struct, gc=False):
@@ -129,11 +129,12 @@ def allowances(
     before: Mapping[str, Allowance], told: Iterable[RateLimit], now: float
 ) -> dict[str, Allowance]:
     """The limits by name, the newest word on each; of very many, those told last."""
-    newer = {
-        limit.name: Allowance(
+    limits = dict(before)
+    for limit in told:
+        limits.pop(limit.name, None)
+        limits[limit.name] = Allowance(
             limit=limit.limit, remaining=limit.remaining, reset_at=Moment(now + limit.reset_seconds)
         )
-        for limit in told
-    }
-    kept = {name: limit for name, limit in before.items() if name not in newer}
-    return dict([*kept.items(), *newer.items()][-LIMITS:])
+    while len(limits) > LIMITS:
+        del limits[next(iter(limits))]
+    return limits
