@@ -95,7 +95,8 @@ class TimerTable:
     delays: Mapping[Timer, float] = DELAYS
     _deadlines: dict[Timer, Moment] = field(factory=new_dict)
     _told: tuple[Timer, ...] = ()
-    _followed: tuple[Timer, ...] = ()
+    followed: tuple[Timer, ...] = ()
+    """What `follow` was asked for last."""
 
     def __contains__(self, timer: Timer) -> bool:
         """Whether a timer is running."""
@@ -112,14 +113,13 @@ class TimerTable:
 
     def follow(self, wanted: tuple[Timer, ...], now: float) -> None:
         """Have these running, as `run` does, and not those that were wanted before."""
-        if wanted == self._followed:
-            return
-        for timer in self._followed:
+        before, self.followed = self.followed, wanted
+        for timer in before:
             if timer not in wanted:
                 self.stop(timer)
         for timer in wanted:
-            self.run(timer, True, now)
-        self._followed = wanted
+            if timer not in before:
+                self.run(timer, True, now)
 
     def until(self, timer: Timer, deadline: Moment | None) -> None:
         """Have a timer running until a moment of its own, None: not running."""
@@ -132,14 +132,14 @@ class TimerTable:
         """Have a timer not running; it may be told again."""
         self._deadlines.pop(timer, None)
         if timer in self._told:
-            self._told = tuple(told for told in self._told if told is not timer)
-        if timer in self._followed:
-            self._followed = tuple(other for other in self._followed if other is not timer)
+            self._told = tuple([told for told in self._told if told is not timer])
+        if timer in self.followed:
+            self.followed = tuple([other for other in self.followed if other is not timer])
 
     def clear(self, *, but: Timer | None = None) -> None:
         """Have none running, but perhaps one."""
         self._deadlines = {each: at for each, at in self._deadlines.items() if each is but}
-        self._followed = tuple(each for each in self._followed if each is but)
+        self.followed = tuple([each for each in self.followed if each is but])
 
     def next(self) -> float | None:
         """The earliest deadline, None when none is running."""

@@ -144,7 +144,9 @@ class Books:
             self.cancel(due)
         if gate.waiting is not None and self.held is None:
             self._take(now)
-        self.timers.follow(self._awaited(), now)
+        awaited = self._awaited()
+        if awaited != self.timers.followed:
+            self.timers.follow(awaited, now)
 
     def _let_audio_flow(self) -> None:
         if _HANDSHAKE in self.timers and not self._awaits_configuration():

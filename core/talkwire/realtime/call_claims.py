@@ -14,6 +14,7 @@ from .happenings import Anomaly, FunctionCall
 from .items import Item, Response
 from .state import CALLS, CallInput, advance
 
+_COMPLETE = CallInput.COMPLETE
 CallEvent = FunctionCall | Anomaly
 
 
@@ -57,7 +58,9 @@ def claimed_by_response(books: Books, response: Response, said_by: str) -> list[
     found: list[CallEvent] = []
     if b'"function_call"' in bytes(response.output):
         for item in response.items:
-            if books.plane.trusted and item.status == "completed":
+            if item.type != "function_call" or item.status != "completed":
+                continue
+            if books.plane.trusted:
                 found += claimed_by_output(books, item, response.id, said_by)
             else:
                 found += claimed_by_item(books, item, said_by, response.id)
@@ -83,7 +86,7 @@ def _complete(
     said_by: str,
 ) -> list[CallEvent]:
     call_id, response_id = record.call_id, place[0]
-    state = advance(CALLS, record.state, CallInput.COMPLETE)
+    state = advance(CALLS, record.state, _COMPLETE)
     if state is None:
         return [Anomaly(type=said_by, reason=f"call {call_id} was cut off before")]
     as_announced = books.plane.trusted or (

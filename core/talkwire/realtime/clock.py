@@ -6,15 +6,12 @@ Which deadlines run is set after every input, in `books.py`; how long they are, 
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from ..errors import LocalProtocolError
 from ..timers import Moment, Timer
 from . import events as e
 from .books import Books
 from .expiry import FOREVER
 from .happenings import Event, FunctionCall, Outcome, TimedOut
-from .items import read
 from .state import GateInput
 from .usage import allowances
 
@@ -35,19 +32,13 @@ def checked(time: object, name: str = "now") -> float:
 _TOOL = Timer.TOOL
 
 
-class _Told(msgspec.Struct):
-    expires_at: Any = None
-
-
-_TOLD = msgspec.json.Decoder(_Told)
-
-
 def _limits(books: Books, event: e.RateLimitsUpdated, now: float) -> None:
     books.rate_limits = allowances(books.rate_limits or {}, event.rate_limits, now)
 
 
-def _end(books: Books, event: e.SessionCreated | e.SessionUpdated, now: float) -> None:
-    if books.expiry.tell(read(event.session, _TOLD, _Told()).expires_at):
+def tell_end(books: Books, expires_at: Any) -> None:
+    """The service says when the session ends, or nothing of it."""
+    if books.expiry.tell(expires_at):
         _warn_ahead(books)
 
 
@@ -74,8 +65,6 @@ def _warn_ahead(books: Books) -> None:
 
 TIMES: dict[type[Event], Callable[[Books, Any, float], None]] = {
     e.RateLimitsUpdated: _limits,
-    e.SessionCreated: _end,
-    e.SessionUpdated: _end,
 }
 """What a frame says of time, by its type."""
 

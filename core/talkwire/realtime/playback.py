@@ -94,7 +94,10 @@ class Playback:
 
         What counts is unplayed audio, not which item came last (openai-agents-python#5190).
         """
-        return next((part for part in reversed(self._parts.values()) if part.is_audible), None)
+        for part in reversed(self._parts.values()):
+            if part.is_audible:
+                return part
+        return None
 
     def stop_unreported(self) -> Part | None:
         """Stop the part that came last, if your player has said nothing of it; gives it.

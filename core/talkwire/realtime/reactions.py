@@ -21,6 +21,7 @@ from .call_claims import (
     claimed_by_response,
 )
 from .classify import ErrorClass, blocker, classify
+from .clock import tell_end
 from .events import ErrorDetails
 from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome, WireEvent
 from .items import Response
@@ -45,7 +46,8 @@ def move_phase(books: Books, event: WireEvent) -> bool:
     return True
 
 
-_OTHER = PhaseInput.OTHER
+# A member of an enum is looked up in a hundred nanoseconds, and these at every turn.
+_OTHER, _SERVER_RESPONSE = PhaseInput.OTHER, Timer.SERVER_RESPONSE
 _PHASE_INPUTS: dict[type[Any], PhaseInput] = {
     e.SessionCreated: PhaseInput.CREATED,
     e.SessionUpdated: PhaseInput.UPDATED,
@@ -63,7 +65,8 @@ def _configured(
     books: Books, event: e.SessionCreated | e.SessionUpdated, events: list[Event]
 ) -> None:
     settings, before = books.settings, books.settings.drift
-    settings.confirm(event.session, books.pending.answered_by(event))
+    expires_at = settings.confirm(event.session, books.pending.answered_by(event))
+    tell_end(books, expires_at)
     if settings.drift and settings.drift != before:
         events.append(ConfigurationDrift(paths=tuple(settings.drift)))
     books.playback.bytes_per_ms = settings.output_bytes_per_ms
@@ -149,7 +152,8 @@ def _response_done(books: Books, event: e.ResponseDone, events: list[Event]) -> 
     ours = response.labels.get(CLIENT_EVENT_ID) if books.gate.on_its_way else None
     books.settle(books.gate.done(response_id, ours), events)
     cancels = books.pending.of("response.cancel")
-    books.settle([i for i in cancels if _cancels(books, i, response_id)], events)
+    if cancels:
+        books.settle([i for i in cancels if _cancels(books, i, response_id)], events)
     books.follow_up(response_id)
 
 
@@ -176,11 +180,12 @@ def _output_item(
     books: Books, event: e.ResponseOutputItemAdded | e.ResponseOutputItemDone, events: list[Event]
 ) -> None:
     item, response_id, gate = event.item, event.response_id, books.gate
-    if not (books.plane.trusted or gate.is_open(response_id)):
+    beside = response_id != gate.active and gate.is_out_of_band(response_id)
+    if not (beside or response_id == gate.active or books.plane.trusted):
         reason = f"item {item.id} of a response that is not running"
         events.append(Anomaly(type=event.type, reason=reason))
         return
-    if not gate.is_out_of_band(response_id):
+    if not beside:
         books.conversation.update(item, response_id)
     if item.type == "function_call":
         events += claimed_by_output(books, item, response_id, event.type)
@@ -277,7 +282,7 @@ def _speech_stopped(
 def _turn_ended(books: Books) -> None:
     books.playback.user_speaks = False
     if books.service_responds:
-        books.timers.stop(Timer.SERVER_RESPONSE)  # each turn has its own deadline
+        books.timers.stop(_SERVER_RESPONSE)  # each turn has its own deadline
         books.gate.speech(False)
 
 
@@ -293,7 +298,8 @@ def _playing(books: Books, event: e.OutputAudioBufferStarted, events: list[Event
 def _played(books: Books, event: e.OutputAudioBufferStopped, events: list[Event]) -> None:
     books.playback.playing = None
     # A clear that finds nothing to clear is not answered: this was its answer.
-    books.settle(books.pending.of("output_audio_buffer.clear"), events)
+    if books.pending.clears:
+        books.settle(books.pending.of("output_audio_buffer.clear"), events)
 
 
 def _cleared(books: Books, event: e.OutputAudioBufferCleared, events: list[Event]) -> None:

@@ -188,6 +188,8 @@ class Session:
         if moves and not move_phase(books, event):
             reason = f"the session is {books.phase.value}"
             return books.count(Anomaly(type=event.type, reason=reason))
+        if not steady:
+            begin(books, now)
         events: list[Event] = [event]
         react = _REACTIONS.get(kind)
         if react is not None:
@@ -197,8 +199,6 @@ class Session:
                 events.append(books.pending.settle(answered, Outcome.DONE))
         elif kind in QUIET:
             QUIET[kind](books, event)
-        if not steady:
-            begin(books, now)
         if kind in TIMES:
             TIMES[kind](books, event, now)
         if len(events) > 1:

@@ -85,6 +85,7 @@ class _Audio(Payload, frozen=True, kw_only=True):
 
 class _Told(Payload, frozen=True, kw_only=True):
     audio: _Audio | None = None
+    expires_at: Any = None
 
 
 _TOLD = msgspec.json.Decoder(_Told)
@@ -159,13 +160,15 @@ class Settings:
 
     # -- the service's side
 
-    def confirm(self, session: Raw, answered: str | None = None) -> None:
+    def confirm(self, session: Raw, answered: str | None = None) -> Any:
         """Keep the service's word as JSON, and of it what is read at every turn.
 
-        `answered`: the `event_id` of the update that it answers, if it answers one.
+        `answered`: the `event_id` of the update that it answers, if it answers one. Gives
+        `expires_at` as it was told.
         """
         self._effective = bytes(session)
-        audio = read(session, _TOLD, _NOTHING).audio or _Audio()
+        told = read(session, _TOLD, _NOTHING)
+        audio = told.audio or _Audio()
         detection = (audio.input or _Input()).turn_detection
         self.service_responds = detection is not None and detection.create_response is not False
         self.speech_interrupts = detection is None or detection.interrupt_response is not False
@@ -177,6 +180,7 @@ class Settings:
         if not self._under_way:
             drift = dict(_drift(self.desired, self.effective)) if self.desired else None
             self.drift = drift or None
+        return told.expires_at
 
     def refused(self, event_id: str) -> JsonObject | None:
         """The service refused an update: gives the patch that is lost, None for no update."""
