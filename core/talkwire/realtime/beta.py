@@ -13,7 +13,16 @@ from typing import Any
 
 import msgspec
 
-from .events import ResponseDone, SessionCreated, SessionUpdated
+from .events import (
+    ConversationItemCreated,
+    ConversationItemDone,
+    ConversationItemRetrieved,
+    ErrorEvent,
+    ResponseDone,
+    ResponseOutputItemDone,
+    SessionCreated,
+    SessionUpdated,
+)
 from .items import read
 from .json_values import JsonObject, is_list, is_object
 
@@ -76,18 +85,20 @@ TRANSCRIPTION_UPDATE = "transcription_session.update"  # of GA's session.update,
 SWITCHED_OFF = "beta_api_shape_disabled"
 _HINT = "(The beta dialect was spoken, and the service has switched it off: speak Dialect.GA.)"
 
-# What may betray old parts under a name that GA has too, in JSON without spaces. Where spaces
-# stand, the wire does not find `type` at its place and reads the frame with care anyway. What
-# begins (`added`) has no parts yet.
-_OLD_PARTS = tuple(f':"{old}"' for old, _ in PARTS)
-MARKS: Mapping[str, tuple[str, ...]] = {
-    "error": (f'"{SWITCHED_OFF}"',),
-    "conversation.item.created": _OLD_PARTS,
-    "conversation.item.done": _OLD_PARTS,
-    "conversation.item.retrieved": _OLD_PARTS,
-    "response.done": _OLD_PARTS,
-    "response.output_item.done": _OLD_PARTS,
-}
+# What may betray old parts, in JSON without spaces. Where spaces stand, the wire does not find
+# `type` at its place and reads the frame with care anyway.
+_OLD_PARTS = tuple(f':"{old}"'.encode() for old, _ in PARTS)
+
+ItemEvent = (
+    ConversationItemCreated
+    | ConversationItemDone
+    | ConversationItemRetrieved
+    | ResponseOutputItemDone
+)
+
+
+def _is_switched_off(event: ErrorEvent) -> bool:
+    return event.error.code == SWITCHED_OFF
 
 
 def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
@@ -98,17 +109,35 @@ def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
     return not FIELDS.keys().isdisjoint(members)
 
 
-def _lacks_usage(event: ResponseDone) -> bool:
-    """Cut short, as a rule; or a clone's, that has its usage elsewhere (§2.4)."""
-    return bytes(event.response.usage) == b"null"
+def _has_old_item(event: ItemEvent) -> bool:
+    return event.item.role == "assistant" and _has_old_parts(event.item.content)
+
+
+def _is_old_end(event: ResponseDone) -> bool:
+    """Without usage it is cut short, as a rule; or a clone's, that has it elsewhere (§2.4)."""
+    return bytes(event.response.usage) == b"null" or _has_old_parts(event.response.output)
+
+
+def _has_old_parts(raw: msgspec.Raw) -> bool:
+    text = bytes(raw)
+    for mark in _OLD_PARTS:  # a generator takes longer than both
+        if mark in text:
+            return True
+    return False
 
 
 _MEMBERS: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict[str, msgspec.Raw])
-# What only the event itself betrays.
+# How the event itself betrays an old shape under a name that GA has too. What begins (`added`) has
+# no parts yet.
 LOOKED_AT: Mapping[str, Callable[[Any], bool]] = {
+    "error": _is_switched_off,
     "session.created": _is_flat,
     "session.updated": _is_flat,
-    "response.done": _lacks_usage,
+    "conversation.item.created": _has_old_item,
+    "conversation.item.done": _has_old_item,
+    "conversation.item.retrieved": _has_old_item,
+    "response.done": _is_old_end,
+    "response.output_item.done": _has_old_item,
 }
 
 

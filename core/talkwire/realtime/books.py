@@ -42,6 +42,7 @@ STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 _CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
 _SPEECH, _HANDSHAKE = Timer.SPEECH, Timer.HANDSHAKE
 _CLEARED, _IDLE, _ENDING = Timer.CLEARED, Timer.IDLE, Timer.ENDING
+_AUTO, _IF_IDLE = Respond.AUTO, Respond.IF_IDLE
 _OPEN = frozenset(phase for phase, row in PHASES.items() if PhaseInput.COMMAND in row)
 _WAITS = {
     Gate.SERVER_EXPECTED: _ANSWER,
@@ -278,7 +279,7 @@ class Books:
     def follow_up(self, batch_id: str) -> None:
         """Ask for the one response that follows the answers to a response's calls (§3.7)."""
         wanted = self.calls.take_follow_up(batch_id)
-        if wanted is Respond.AUTO or (wanted is Respond.IF_IDLE and self.gate.is_idle):
+        if wanted is _AUTO or (wanted is _IF_IDLE and self.gate.is_idle):
             self.want_response(c.ResponseCreate(), self.new_event_id())
 
     def cut_playing(self) -> Part | None:

@@ -26,6 +26,7 @@ class Respond(Named):
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every call.
 _COMPLETE, _RESPONSE_DONE = CallInput.COMPLETE, CallInput.RESPONSE_DONE
+_NEVER = Respond.NEVER
 _EAGER = (Respond.NEVER, Respond.IF_IDLE, Respond.AUTO)
 
 
@@ -183,6 +184,7 @@ class Calls:
             return []
         batch.response_done = True
         ended: list[FunctionCall | FunctionCallCut] = []
+        to_answer: tuple[str, ...] = ()
         for call_id in sorted(batch.open):
             record = self._records[call_id]
             if completed and record.arguments is not None:
@@ -190,17 +192,17 @@ class Calls:
                 ended += [] if call is None else [call]
             before, record.state = record.state, self._next(record, _RESPONSE_DONE)
             if before is not record.state:
-                batch.open = _without(batch.open, call_id)
                 ended.append(FunctionCallCut(call_id=call_id, name=record.name))
-        if batch.open and all([self._records[i].out_of_band for i in batch.open]):
-            batch.open = ()  # they cannot be answered, so nothing waits for it
+            elif not record.out_of_band:  # those cannot be answered, so nothing waits for them
+                to_answer += (call_id,)
+        batch.open = to_answer
         return ended
 
     def take_follow_up(self, batch_id: str) -> Respond:
         """Whether one follow-up response is due now: all answered, and the response ended."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.open or not batch.response_done:
-            return Respond.NEVER
+            return _NEVER
         del self._batches[batch_id]
         return batch.respond
 

@@ -8,7 +8,7 @@ deletes the service's transcript, not ours (openai-realtime-agents#112).
 from collections.abc import Iterator
 
 from attrs import define, field
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ..values import new_dict, new_list
 from .items import NULL, ContentPart, Item
@@ -89,6 +89,7 @@ class ConversationItem(Struct, gc=False):
             self._further = {**(self._further or {}), content_index: words}
 
 
+_NO_PARTS = (NULL, Raw(b"[]"))
 ASIDE = 64  # items spoken of whose place is not known; the service tells it within a turn
 
 
@@ -173,7 +174,7 @@ class Conversation:
             item.call_id = wire.call_id or item.call_id
             item.arguments = wire.arguments or item.arguments
             item.output = wire.output if wire.output is not None else item.output
-        elif wire.content is not NULL:
+        elif wire.content not in _NO_PARTS:
             self._take_parts(item, wire.parts)
 
     def _take_parts(self, item: ConversationItem, parts: tuple[ContentPart, ...]) -> None:

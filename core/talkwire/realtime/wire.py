@@ -16,7 +16,7 @@ from attrs import fields_dict
 
 from ..errors import LocalProtocolError
 from .beta import EVENTS as OLD_EVENTS
-from .beta import LOOKED_AT, MARKS, Dialect, heard, said
+from .beta import LOOKED_AT, Dialect, heard, said
 from .commands import Command, ConversationItemCreate, ResponseCreate, SessionUpdate
 from .events import ResponseDone, ResponseOutputAudioDelta, ServerEvent
 from .happenings import InvalidFrame, UnknownEvent, WireEvent
@@ -46,20 +46,8 @@ def _in_ga(text: str) -> str:
     return text if ga == frame else encode(ga)
 
 
-def _watched(decode: Callable[[str], Any], marks: tuple[str, ...]) -> Callable[[str], Any]:
-    """A decoder that also reads the old shapes of a type, where a mark betrays one (§2.2)."""
-
-    def decode_either(text: str) -> Any:
-        for mark in marks:
-            if mark in text:
-                return decode(_in_ga(text))
-        return decode(text)
-
-    return decode_either
-
-
 def _looked_at(decode: Callable[[str], Any], is_old: Callable[[Any], bool]) -> Callable[[str], Any]:
-    """A decoder that also reads the old shapes of a type, where the event itself tells."""
+    """A decoder that also reads the old shapes of a type, where the event betrays one (§2.2)."""
 
     def decode_either(text: str) -> Any:
         event = decode(text)
@@ -72,9 +60,7 @@ as_object = msgspec.json.Decoder(dict[str, Any]).decode
 _IN_GA = _table(ServerEvent)
 EVENT_TYPES = frozenset(_IN_GA)
 _IN_GA.update(_table(TranslationEvent))
-_EVENTS = {**_IN_GA, **{kind: _watched(_IN_GA[kind], marks) for kind, marks in MARKS.items()}}
-for _kind, _is_old in LOOKED_AT.items():
-    _EVENTS[_kind] = _looked_at(_EVENTS[_kind], _is_old)
+_EVENTS = _IN_GA | {kind: _looked_at(_IN_GA[kind], is_old) for kind, is_old in LOOKED_AT.items()}
 _decode_audio_delta = msgspec.json.Decoder(ResponseOutputAudioDelta).decode
 
 
