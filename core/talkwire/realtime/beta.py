@@ -102,11 +102,7 @@ def _is_switched_off(event: ErrorEvent) -> bool:
 
 
 def _is_flat(event: SessionCreated | SessionUpdated) -> bool:
-    text = bytes(event.session)
-    if b'"audio":{' in text and b'"modalities":' not in text:
-        return False  # as GA writes it; the rest is looked at closely
-    members: JsonObject = read(event.session, _MEMBERS, {})
-    return not FIELDS.keys().isdisjoint(members)
+    return read(event.session, _FLAT, _NOTHING_FLAT) != _NOTHING_FLAT
 
 
 def _has_old_item(event: ItemEvent) -> bool:
@@ -126,7 +122,8 @@ def _has_old_parts(raw: msgspec.Raw) -> bool:
     return False
 
 
-_MEMBERS: msgspec.json.Decoder[JsonObject] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_Flat = msgspec.defstruct("_Flat", [(name, msgspec.Raw, msgspec.Raw()) for name in FIELDS])
+_FLAT, _NOTHING_FLAT = msgspec.json.Decoder(_Flat), _Flat()
 # How the event itself betrays an old shape under a name that GA has too. What begins (`added`) has
 # no parts yet.
 LOOKED_AT: Mapping[str, Callable[[Any], bool]] = {

@@ -39,7 +39,7 @@ class ConversationItem(Struct, gc=False):
     """Why what the user said is not known."""
     _words: str = ""
     """The first content part's, as they were told whole."""
-    _pieces: list[str] | None = None
+    pieces: list[str] | None = None
     """What came of them since, piece by piece."""
     _further: dict[int, str] | None = None
     """Those of the parts behind it, which are rare."""
@@ -48,7 +48,7 @@ class ConversationItem(Struct, gc=False):
     def text(self) -> str:
         """The words of all content parts, in order."""
         further = self._further or {}
-        words = [self._words, *(self._pieces or ()), *(further[index] for index in sorted(further))]
+        words = [self._words, *(self.pieces or ()), *(further[index] for index in sorted(further))]
         return "".join(words).strip()
 
     @property
@@ -74,9 +74,9 @@ class ConversationItem(Struct, gc=False):
     def say(self, content_index: int, delta: str) -> None:
         """More words of one content part."""
         if not content_index:
-            if self._pieces is None:
-                self._pieces = []
-            self._pieces.append(delta)
+            if self.pieces is None:
+                self.pieces = []
+            self.pieces.append(delta)
         else:
             said = (self._further or {}).get(content_index, "")
             self.said(content_index, said + delta)
@@ -84,7 +84,7 @@ class ConversationItem(Struct, gc=False):
     def said(self, content_index: int, words: str) -> None:
         """All words of one content part."""
         if not content_index:
-            self._words, self._pieces = words, None
+            self._words, self.pieces = words, None
         else:
             self._further = {**(self._further or {}), content_index: words}
 
@@ -152,8 +152,12 @@ class Conversation:
     def say(self, item_id: str, content_index: int, delta: str) -> None:
         """More words of an item, if it is one of the conversation's."""
         item = self._items.get(item_id) or self.get(item_id)
-        if item is not None:
+        if item is None:
+            return
+        if content_index or item.pieces is None:
             item.say(content_index, delta)
+        else:
+            item.pieces.append(delta)
 
     def update(self, wire: Item, response_id: str = "", *, again: bool = False) -> None:
         """Take over what a frame says of an item; what it leaves out stays known.

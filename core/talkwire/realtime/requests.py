@@ -119,19 +119,11 @@ def session_update(books: Books, patch: JsonObject) -> str:
     return event_id
 
 
-def append(books: Books, audio: bytes) -> None:
-    """Append audio to the service's input buffer. Fifty times a second, so it looks ahead."""
-    flows = books.audio_flows
-    plain = flows and books.plane.carries_audio and type(audio) is bytes
-    if not plain or len(audio) > MAX_APPEND_BYTES:
-        require_open(books, "send_audio")
-        audio = _check_audio(books, audio, "send_audio")
-    frame = audio_frame(VOCABULARIES[books.kind].append, audio)
-    if flows:
-        books.appended_bytes += len(audio)
-        books.frames.append(frame)
-    else:
-        books.leave_audio(frame, len(audio))
+def append(books: Books, audio: object) -> None:
+    """Append audio to the service's input buffer, whatever holds it."""
+    require_open(books, "send_audio")
+    checked = _check_audio(books, audio, "send_audio")
+    books.leave_audio(audio_frame(VOCABULARIES[books.kind].append, checked), len(checked))
 
 
 def _check_audio(books: Books, audio: object, call: str) -> bytes:

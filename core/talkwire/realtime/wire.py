@@ -205,8 +205,15 @@ def encode_command(command: object, dialect: Dialect) -> str:
     return text
 
 
+def _by_msgspec(audio: bytes) -> str:
+    return msgspec.json.encode(audio).decode()[1:-1]
+
+
+_in_base64: Callable[[bytes], str] = (
+    _by_msgspec if pybase64 is None else pybase64.b64encode_as_string
+)
+
+
 def audio_frame(kind: str, audio: bytes) -> str:
     """An append, written without looking at each byte twice. Raises TypeError for no bytes."""
-    if pybase64 is not None:
-        return f'{{"type":"{kind}","audio":"{pybase64.b64encode_as_string(audio)}"}}'
-    return f'{{"type":"{kind}","audio":{msgspec.json.encode(audio).decode()}}}'
+    return f'{{"type":"{kind}","audio":"{_in_base64(audio)}"}}'
