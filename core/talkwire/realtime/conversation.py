@@ -89,6 +89,15 @@ class ConversationItem(Struct, gc=False):
             self._further = {**(self._further or {}), content_index: words}
 
 
+# What most items say, each in a text of its own: they are to keep these and not theirs.
+_WORDS: dict[str | None, str] = {
+    word: word
+    for word in (
+        *("message", "function_call", "function_call_output"),
+        *("user", "assistant", "system"),
+        *("in_progress", "completed", "incomplete"),
+    )
+}
 _NO_PARTS = (NULL, Raw(b"[]"))
 ASIDE = 64  # items spoken of whose place is not known; the service tells it within a turn
 
@@ -166,13 +175,13 @@ class Conversation:
         was asked for.
         """
         item = self._items.get(wire.id) or self.item(wire.id)
-        if response_id:
+        if response_id and response_id != item.response_id:
             item.response_id = response_id
         if wire.status == item.status and wire.status and wire.type == item.type and not again:
             return
-        item.type = wire.type or item.type
-        item.role = wire.role or item.role
-        item.status = wire.status or item.status
+        item.type = _WORDS.get(wire.type, wire.type) or item.type
+        item.role = _WORDS.get(wire.role, wire.role) or item.role
+        item.status = _WORDS.get(wire.status, wire.status) or item.status
         if item.type != "message":
             item.name = wire.name or item.name
             item.call_id = wire.call_id or item.call_id
