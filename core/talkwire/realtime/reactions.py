@@ -23,7 +23,7 @@ from .call_claims import (
 from .classify import ErrorClass, blocker, classify
 from .clock import tell_end
 from .events import ErrorDetails
-from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome, WireEvent
+from .happenings import Anomaly, ConfigurationDrift, ConfigurationLost, Event, Outcome
 from .items import Response
 from .limits import MIN_COMMIT_MS
 from .mcp_reactions import MCP_EVENTS, mcp_item, mcp_response
@@ -34,28 +34,13 @@ from .transcript import WORDS
 Reaction = Callable[[Books, Any, list[Event]], None]
 
 
-def move_phase(books: Books, event: WireEvent) -> bool:
-    """Move the phase by an event; False where the table has no row for it."""
-    moved_by = _PHASE_INPUTS.get(type(event), _OTHER)
-    if moved_by is _OTHER and books.phase in STEADY:
-        return True
-    phase = advance(PHASES, books.phase, moved_by)
-    if phase is None:
-        return False
-    books.phase = phase
-    return True
+_SERVER_RESPONSE = Timer.SERVER_RESPONSE  # a look-up at every turn saved
 
-
-# A member of an enum is looked up in a hundred nanoseconds, and these at every turn.
-_OTHER, _SERVER_RESPONSE = PhaseInput.OTHER, Timer.SERVER_RESPONSE
-_PHASE_INPUTS: dict[type[Any], PhaseInput] = {
+PHASE_INPUTS: dict[type[Any], PhaseInput] = {
     e.SessionCreated: PhaseInput.CREATED,
     e.SessionUpdated: PhaseInput.UPDATED,
     t.TranslationSessionClosed: PhaseInput.CLOSED,
 }
-
-STEADY = frozenset(phase for phase, row in PHASES.items() if row.get(PhaseInput.OTHER) is phase)
-"""Where an ordinary event does not move the phase."""
 
 
 # -- the session

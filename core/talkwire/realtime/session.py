@@ -1,7 +1,7 @@
 """`Session`: one realtime voice session, seen from the client's side."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Self, TypeVar, get_args
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -13,46 +13,37 @@ from . import requests
 from .beta import EVENTS, Dialect
 from .books import Books
 from .calls import Calls, Respond
-from .clock import TIMES, begin, checked, expect_output, expired, set_wall_clock
+from .clock import TIMES, checked, expired, set_wall_clock
 from .continuation import MAX_IMAGE, Retold, continuation
 from .conversation import Conversation
 from .gate import ResponseGate
 from .happenings import (
     Anomaly,
     Event,
-    FunctionCall,
     InvalidFrame,
-    Outcome,
     SessionClosed,
     UnknownEvent,
-    WireEvent,
 )
+from .hearing import NOTES, STEADY, follow
 from .ids import Counter, IdFactory
 from .json_values import JsonObject
 from .kind import VOCABULARIES, AnyCommand, Kind
 from .limits import MAX_APPEND_BYTES
 from .mcp import McpBook
-from .pending import ANSWERS
 from .plane import DIRECT, Plane
-from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
+from .reactions import ITEMS, MOVES, QUIET
 from .settings import Settings
 from .state import PHASES, Phase, PhaseInput, advance
 from .usage import Allowance, SessionUsage
 from .wire import as_object, audio_frame, decode_event, wire_type
 
 Asked = TypeVar("Asked")
-Heard = WireEvent | InvalidFrame | UnknownEvent
 
 _IDLE = Timer.IDLE
-_REACTIONS = {**ITEMS, **MOVES}
-_NOTES = {
-    kind: QUIET.get(kind) for kind in get_args(WireEvent) if kind not in {**_REACTIONS, **TIMES}
-}
-"""What is noted, if anything, of the types that nothing follows from."""
 
 
-def _reacts(books: Books, event: Event) -> None:
-    """Stands for a note where more is to be done."""
+def _follows(books: Books, event: Event) -> None:
+    """Stands for a note where more than a note follows."""
 
 
 class Session:
@@ -165,53 +156,13 @@ class Session:
         """Take one frame of the service. Returns the events it caused, the wire's own first."""
         books = self._books or self._open()
         event = decode_event(frame)
-        note = _NOTES.get(type(event), _reacts)
-        if note is _reacts or books.phase not in STEADY:
-            return self._follow(books, event, frame, now)
+        note = NOTES.get(type(event), _follows)
+        if note is _follows or books.phase not in STEADY:
+            return follow(books, event, frame, now)
         # Most frames by far: words, sound, and what the books do not need.
         if note is not None:
             note(books, event)
         return [event]
-
-    def _follow(
-        self, books: Books, event: Heard, frame: str | bytes, now: float
-    ) -> Sequence[Event]:
-        now = checked(now)
-        if isinstance(event, (InvalidFrame, UnknownEvent)):
-            return books.count(event)
-        kind, steady = type(event), books.phase in STEADY
-        if kind not in VOCABULARIES[books.kind].events:
-            reason = f"a {books.kind.value} session has no such event"
-            return [event, *books.count(Anomaly(type=event.type, reason=reason))]
-        if books.heard_before(event.event_id, frame):
-            return books.count(Anomaly(type=event.type, reason="it was heard before"))
-        moves = not steady or kind in MOVES
-        if moves and not move_phase(books, event):
-            reason = f"the session is {books.phase.value}"
-            return books.count(Anomaly(type=event.type, reason=reason))
-        if not steady:
-            begin(books, now)
-        events: list[Event] = [event]
-        react = _REACTIONS.get(kind)
-        if react is not None:
-            answered = books.pending.answered_by(event) if kind in ANSWERS else None
-            react(books, event, events)
-            if answered is not None:
-                events.append(books.pending.settle(answered, Outcome.DONE))
-        elif kind in QUIET:
-            QUIET[kind](books, event)
-        if kind in TIMES:
-            TIMES[kind](books, event, now)
-        if len(events) > 1:
-            for told in events:
-                if isinstance(told, FunctionCall):
-                    expect_output(books, told, now)
-                elif isinstance(told, Anomaly):
-                    books.count(told)
-            books.after(now)
-        elif moves:
-            books.after(now)
-        return events
 
     def receive_close(
         self, *, code: int | None = None, reason: str = "", now: float
