@@ -42,6 +42,7 @@ STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 _CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
 _SPEECH, _HANDSHAKE = Timer.SPEECH, Timer.HANDSHAKE
 _CLEARED, _IDLE, _ENDING = Timer.CLEARED, Timer.IDLE, Timer.ENDING
+_UNHEARD = Timer.UNHEARD
 _OPEN = frozenset(phase for phase, row in PHASES.items() if PhaseInput.COMMAND in row)
 _WAITS = {
     Gate.SERVER_EXPECTED: _ANSWER,
@@ -147,6 +148,8 @@ class Books:
         timers.run(_ANSWER, waits is _ANSWER and not speaks, now)
         timers.run(_SPEECH, speaks, now)
         timers.run(_CLEARED, self.pending.clears > 0, now)
+        if not self.plane.sees_all:
+            timers.run(_UNHEARD, gate.active is not None or bool(self.sent()), now)
         if _IDLE in timers.delays:
             timers.run(_IDLE, self._is_idle(), now)
 
@@ -158,7 +161,8 @@ class Books:
         create = self.gate.take()
         if create is not None:
             self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
-            self.timers.stop(_CREATED)  # each create has its own deadline
+            self.timers.stop(_CREATED)  # each create has its own deadline,
+            self.timers.stop(_UNHEARD)  # and its own silence
 
     def _is_idle(self) -> bool:
         busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.unanswered
@@ -190,6 +194,10 @@ class Books:
         return self.phase is Phase.CONNECTING or (self.phase is Phase.CREATED and asked)
 
     # -- what several of them do
+
+    def sent(self) -> list[str]:
+        """The commands that have left and are not settled."""
+        return [i for i in self.pending.every() if not self.gate.waits(i)]
 
     def new_event_id(self, *, but: str = "") -> str:
         """An id that no command on its way has; some have ids of the caller's."""

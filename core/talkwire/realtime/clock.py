@@ -15,6 +15,7 @@ from .books import Books
 from .expiry import FOREVER
 from .happenings import Event, FunctionCall, Outcome, TimedOut
 from .items import read
+from .partial import unheard
 from .state import GateInput
 from .usage import allowances
 
@@ -123,6 +124,7 @@ _EXPIRED: dict[Timer, Callable[[Books, Timer, float], list[Event]]] = {
     Timer.SERVER_RESPONSE: _give_up,
     Timer.SPEECH: _silence,
     Timer.CLEARED: _nothing_to_clear,
+    Timer.UNHEARD: unheard,
     Timer.TOOL: _no_output,
     Timer.EXPIRY: _ends_soon,
 }

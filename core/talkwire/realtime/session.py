@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self, TypeVar, get_args
 
 import msgspec
+from attrs import evolve
 
 from ..errors import LocalProtocolError
 from ..snapshot import read, write
@@ -30,7 +31,8 @@ from .ids import Counter, IdFactory
 from .json_values import JsonObject
 from .kind import AnyCommand, Kind
 from .mcp import McpBook
-from .plane import DIRECT, Plane
+from .partial import saw
+from .plane import DIRECT, RELAY, Plane
 from .reactions import ITEMS, MOVES, QUIET, STEADY, move_phase
 from .settings import Settings
 from .state import PHASES, Phase, PhaseInput, advance
@@ -156,7 +158,7 @@ class Session:
         books = self._books or self._open()
         event = decode_event(frame)
         kind = type(event)
-        if kind not in _QUIET or books.phase not in STEADY:
+        if kind not in _QUIET or books.phase not in STEADY or not books.plane.sees_all:
             return self._follow(books, event, frame, now)
         # Most frames by far: words, sound, and what the books do not need.
         note = QUIET.get(kind)
@@ -181,6 +183,8 @@ class Session:
             reason = f"the session is {books.phase.value}"
             return books.count(Anomaly(type=event.type, reason=reason))
         events: list[Event] = [event]
+        if not books.plane.sees_all and saw(books, event, events, now):
+            moves = True
         react = ITEMS.get(kind) or MOVES.get(kind)
         if react is not None:
             answered = books.pending.answered_by(event)
@@ -229,6 +233,19 @@ class Session:
                 events += self.receive_close(reason=reason, now=now)
         books.after(now)
         return events
+
+    def hear_all(self, *, now: float) -> None:
+        """The page passes on every event after all: from now on nothing is guessed (`PARTIAL`).
+
+        A no-op on the planes where all is heard anyway.
+        """
+        now = checked(now)
+        if self.plane.sees_all:
+            return
+        books = self._books or self._open()
+        self.plane = books.plane = evolve(self.plane, name=RELAY.name, sees_all=True)
+        books.timers.stop(Timer.UNHEARD)
+        books.after(now)
 
     # -- in: what you want
 
