@@ -262,11 +262,11 @@ class Conversation(RuleBasedStateMachine):
             self._send(commands.ConversationItemRetrieve(item_id=item_id))
 
     @precondition(
-        lambda self: self.live and (self.ledger.received if self.direct else self.ledger.speaks)
+        lambda self: self.live and (self.ledger.cuttable if self.direct else self.ledger.speaks)
     )
     @rule(pick=PICK, ms=st.sampled_from([0, 40, 100, 5000]))
     def truncate(self, pick: int, ms: int) -> None:
-        spoken = list(self.ledger.received) if self.direct else self.ledger.speaks
+        spoken = self.ledger.cuttable if self.direct else self.ledger.speaks
         event_id = self.pair.call("truncate_audio", one_of(spoken, pick), ms)
         self._issue(event_id, "conversation.item.truncate")
 
