@@ -76,6 +76,7 @@ def one_of(some: Sequence[T], pick: int) -> T:
 
 PICK = st.integers(0, 7)
 TEXT = st.sampled_from(["Hi.", "What is the weather in Rome?", ""])
+TOO_MUCH = "A" * (21 * 1024 * 1024)
 
 
 class Conversation(RuleBasedStateMachine):
@@ -452,7 +453,7 @@ class Conversation(RuleBasedStateMachine):
         calls += [("send", (commands.InputAudioBufferClear(event_id=i),), {}) for i in sent[:1]]
         if self.direct:
             calls.append(("truncate_audio", ("item_of_nobody", 10), {}))
-            calls.append(("send_audio", ("A" * (21 * 1024 * 1024),), {}))
+            calls.append(("send_audio", (TOO_MUCH,), {}))
         else:
             calls.append(("send_audio", ("AAAA",), {}))
         if self.ledger.known_active is None:
