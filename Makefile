@@ -9,8 +9,10 @@ PEERS := .venv-peers
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
 
+# What only computes runs on every core; what waits for sound and sockets has them to itself.
 test: check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest tests/core --numprocesses auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests --ignore tests/core $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -14,6 +14,6 @@ from support.steps import PROFILE
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("dev", COMMON, max_examples=50)
-settings.register_profile("ci", COMMON, max_examples=250, stateful_step_count=60, derandomize=True)
-settings.register_profile("long", COMMON, max_examples=2500, stateful_step_count=60)
+settings.register_profile("ci", COMMON, max_examples=320, stateful_step_count=60, derandomize=True)
+settings.register_profile("long", COMMON, max_examples=3200, stateful_step_count=60)
 settings.load_profile(PROFILE)

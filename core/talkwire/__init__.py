@@ -39,7 +39,7 @@ from .realtime.items import ContentPart, Item, Response, Usage
 from .realtime.json_values import JsonObject
 from .realtime.kind import Kind
 from .realtime.mcp import McpApproval, McpBook, McpItem
-from .realtime.plane import DIRECT, RELAY, SIDEBAND, Plane
+from .realtime.plane import DIRECT, PARTIAL, RELAY, SIDEBAND, Plane
 from .realtime.session import Session
 from .realtime.settings import Settings
 from .realtime.state import Approval, Gate, Mcp, Phase
@@ -49,6 +49,7 @@ from .timers import Timer
 
 __all__ = [
     "DIRECT",
+    "PARTIAL",
     "RELAY",
     "SIDEBAND",
     "Allowance",

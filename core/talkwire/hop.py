@@ -14,7 +14,7 @@ from attrs import field, frozen
 from .values import Named, Value
 
 VERSION = 1
-CONTROL = re.compile(r'\s*\{\s*"type"\s*:\s*"(talkwire\.[^"]*)"')
+CONTROL = re.compile(r'\s*\{\s*"type"\s*:\s*"((?:talkwire|ag2)\.[^"]*)"')
 """Tells a control message from a frame, before anything is decoded."""
 
 
@@ -23,6 +23,8 @@ class Hop(Named):
 
     WAITING = "waiting"
     """The page has not said hello."""
+    INVITED = "invited"
+    """`ag2.init` was sent: a page of AG2's opens its call upon it, one of ours says hello."""
     GREETED = "greeted"
     """The page may be told how to open its call."""
     ASKED = "asked"
@@ -40,6 +42,7 @@ class Hop(Named):
 class HopInput(Named):
     """What moves the hop."""
 
+    INVITE = "ag2.init"
     HELLO = "talkwire.hello"
     INIT = "talkwire.init with a key"
     ASK = "talkwire.init without one"
@@ -54,7 +57,12 @@ class HopInput(Named):
 _H, _HI = Hop, HopInput
 
 HOPS: Mapping[Hop, Mapping[HopInput, Hop]] = {
-    Hop.WAITING: {_HI.HELLO: _H.GREETED, _HI.CLOSE: _H.CLOSED},
+    Hop.WAITING: {_HI.INVITE: _H.INVITED, _HI.HELLO: _H.GREETED, _HI.CLOSE: _H.CLOSED},
+    Hop.INVITED: {
+        _HI.HELLO: _H.GREETED,
+        _HI.FRAME: _H.OPEN,  # of a page that says nothing of itself
+        _HI.CLOSE: _H.CLOSED,
+    },
     Hop.GREETED: {_HI.INIT: _H.OPENING, _HI.ASK: _H.ASKED, _HI.CLOSE: _H.CLOSED},
     Hop.ASKED: {_HI.OFFER: _H.OFFERED, _HI.CLOSE: _H.CLOSED},
     Hop.OFFERED: {_HI.ANSWER: _H.OPENING, _HI.CLOSE: _H.CLOSED},

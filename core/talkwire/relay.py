@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import msgspec
 from attrs import define
 
+from .ag2_page import ag2_init
 from .errors import LocalProtocolError
 from .hop import (
     CONTROL,
@@ -47,6 +48,8 @@ class Relay:
 
     On the `RELAY` plane the page carries the session's frames: what it passes on are claims, and
     `subscribe` names the event types it shall pass on, beside those the session needs; None: all.
+    On the `PARTIAL` plane the page may also be one of AG2's, which knows only `ag2.init`: the key
+    goes to whoever connects, for such a page says nothing before it has one.
     On the `SIDEBAND` plane the session has a wire of its own: drive `session` over it, as you
     drive this over the page's. No frame of the page's then reaches it (S3).
 
@@ -63,6 +66,8 @@ class Relay:
     _max_frame_bytes: int
     _opens: HopInput | None
     _call: JsonObject | None
+    _invited_with: list[JsonObject] | None
+    """The commands that `ag2.init` had: a page of ours has not heeded them."""
     _control: list[str]
     _timers: TimerTable
 
@@ -91,6 +96,7 @@ class Relay:
         self._max_frame_bytes = max_frame_bytes
         self._opens = None
         self._call = None
+        self._invited_with = None
         self._control = []
         self._timers = TimerTable()
         self._timers.run(Timer.HELLO, True, now)
@@ -139,16 +145,22 @@ class Relay:
 
     # -- what you want
 
-    def open_call(self, url: str, key: str, *, now: float) -> None:
-        """Tell the page to open the call: POST its offer to `url` with the bearer `key`.
+    def open_call(self, url: str, key: str, *, model: str = "", now: float) -> None:
+        """Tell the page to open the call: POST its offer to `url` with the bearer `key`. A page
+        of AG2's is told the `model` as well.
 
         May be called before the page says hello. What the session has queued by the time it
         does goes first on the data channel. Raises LocalProtocolError when called twice, when
         the page has gone, or for words that are not Unicode.
         """
         call, now = {"url": url, "key": key}, checked(now)
-        _written(call, "open_call")
+        invitation = ag2_init(call, model)
+        _written(invitation, "open_call")
         self._open("open_call", HopInput.INIT, call, now)
+        if not self.session.plane.sees_all and self._move(HopInput.INVITE):
+            self._timers.run(Timer.HELLO, False, now)  # not every page says it
+            self._invited_with = self.session.session_init_data()
+            self._control.append(encode({**invitation, "init": self._invited_with}))
 
     def ask_for_offer(self, *, now: float) -> None:
         """Have the page send its SDP offer, as `PageOffer`: you post it, and no key reaches it.
@@ -173,30 +185,37 @@ class Relay:
     def close(
         self, code: str = "ended", message: str = "The server ended the call.", *, now: float
     ) -> Sequence[Event | PageEvent]:
-        """Say goodbye: the page ends the call and shows `message`. Again is a no-op.
+        """Say goodbye: the page ends the call and shows `message`. Again is a no-op. One that has
+        not said hello would tell the service: its websocket just ends.
 
         Raises LocalProtocolError for words that are not Unicode.
         """
         now = checked(now)
         goodbye = _goodbye(code, message)
-        if self._move(HopInput.CLOSE):
+        if self._move(HopInput.CLOSE) and self.session.plane.sees_all:
             self._control.append(goodbye)
         return self.receive_close(reason=message, now=now)
 
     # -- out
 
     def next_frame(self) -> str | None:
-        """The next message for the page, several frames in it; None when there is none."""
-        if self.session.closed and self._move(HopInput.CLOSE):  # the page is still there
+        """The next message for the page, several frames in it; None when there is none. A page
+        that has not said hello is given one frame a message: it may know no other.
+        """
+        greets = self.session.plane.sees_all
+        if self.session.closed and self._move(HopInput.CLOSE) and greets:  # the page is still there
             message = "the service ended the session"
             self._control.append(
                 encode({"type": "talkwire.bye", "code": "failed", "message": message})
             )
-        lines, self._control = self._control, []
-        if self._carries and HopInput.FRAME in HOPS[self.hop]:
-            while (frame := self.session.next_frame()) is not None:
-                lines.append(frame)
+        lines = list(iter(self._next_line, None)) if greets else [self._next_line() or ""]
         return "\n".join(lines) or None
+
+    def _next_line(self) -> str | None:
+        if self._control:
+            return self._control.pop(0)
+        flows = self._carries and HopInput.FRAME in HOPS[self.hop]
+        return self.session.next_frame() if flows else None
 
     def snapshot(self, *, now: float) -> str:
         """The relay and its session as JSON text; see `Session.snapshot`. It holds the key."""
@@ -272,6 +291,7 @@ class Relay:
 
     def _hello(self, event: PageHello, now: float) -> Sequence[Event | PageEvent]:
         self._timers.run(Timer.HELLO, False, now)
+        self.session.hear_all(now=now)  # it speaks our words
         if event.version != VERSION:
             message = f"the page speaks version {event.version}, the backend {VERSION}"
             return [event, *self.close("version", message, now=now)]
@@ -287,11 +307,18 @@ class Relay:
             "type": "talkwire.init",
             "version": VERSION,
             "call": self._call,
-            "commands": self.session.session_init_data() if self._carries else [],
+            "commands": self._first_commands(),
             "subscribe": self._subscribe if self._carries else [],
             "limits": {"max_frame_bytes": self._max_frame_bytes},
         }
         self._control.append(encode(init))
+
+    def _first_commands(self) -> list[JsonObject]:
+        """What goes first on the data channel; what has left since an invitation follows it, for
+        until now the page has kept it."""
+        if self._invited_with is not None:
+            return self._invited_with
+        return self.session.session_init_data() if self._carries else []
 
     def _ready(self, event: PageReady, now: float) -> Sequence[Event | PageEvent]:
         self._timers.run(Timer.READY, False, now)

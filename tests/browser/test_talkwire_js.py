@@ -671,11 +671,18 @@ def test_a_backend_of_another_version_is_refused(visiting: Visit) -> None:
         assert there.control()["code"] == "unsupported"
 
 
-def test_a_control_frame_of_a_newer_backend_is_not_given_to_the_service(visiting: Visit) -> None:
+@pytest.mark.parametrize(
+    "control",
+    ['{ "type" : "talkwire.ack", "n": 3}', '{"type":"ag2.init","config":{},"init":[]}'],
+    ids=["of a newer backend", "for AG2's own page"],
+)
+def test_a_control_frame_that_is_for_other_pages_is_not_given_to_the_service(
+    visiting: Visit, control: str
+) -> None:
     there = StandIn()
     with visiting(there) as page:
         connected(page)
-        there.tell('{ "type" : "talkwire.ack", "n": 3}\n{"type":"after"}')
+        there.tell(f'{control}\n{{"type":"after"}}')
         assert there.events.get(timeout=10)["type"] == "session.update"
         assert there.events.get(timeout=10)["type"] == "after"
 

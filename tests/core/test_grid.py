@@ -30,6 +30,7 @@ from support.samples import SERVER_FRAMES
 from support.situations import OUTPUT, Scene, Situation, situations
 from talkwire import (
     DIRECT,
+    PARTIAL,
     RELAY,
     SIDEBAND,
     Anomaly,
@@ -97,18 +98,25 @@ EVENT_GATES = {
 }
 
 
-def each_event() -> Iterator[Cell]:
+def each_event(scene: Scene) -> Iterator[Cell]:
     """Every event type, about responses, items and calls that nobody knows."""
     for kind, frame in SERVER_FRAMES.items():
         if kind == "error":
             frame = error("invalid_value", event_id="event_of_nobody")
+        shows = not scene.at.plane.sees_all and "function" in kind
         yield hear(
             f"any {kind}",
             frame,
             phase=EVENT_PHASES.get(kind, PhaseInput.OTHER),
-            gate=EVENT_GATES.get(kind),
+            gate=GateInput.CREATED if shows else EVENT_GATES.get(kind),
+            call=CallInput.RESPONSE_DONE if shows and in_the_running(scene) else None,
             ends_speech=kind == "input_audio_buffer.cleared",
         )
+
+
+def in_the_running(scene: Scene) -> bool:
+    """Whether the call is one of the active response."""
+    return scene.call_running and scene.call_response == scene.session.gate.active
 
 
 # How the active response ends where ours was beaten to it; in CANCEL_SENT ours was stopped as well.
@@ -127,8 +135,7 @@ def about_responses(scene: Scene) -> Iterator[Cell]:
         yield hear("ours created", response_created("resp_9", ours=ours), gate=GateInput.CREATED)
     if running is not None:
         done = BEATEN.get(scene.at.gate, GateInput.DONE)
-        of_call = scene.call_running and scene.call_response == running
-        ended = CallInput.RESPONSE_DONE if of_call else None
+        ended = CallInput.RESPONSE_DONE if in_the_running(scene) else None
         for status in ("completed", "cancelled", "failed"):
             yield hear(f"{status}", response_done(running, status), gate=done, call=ended)
     if scene.call_response != running and scene.at.call != "none":
@@ -165,13 +172,15 @@ def about_the_call(scene: Scene) -> Iterator[Cell]:
         response_id = scene.session.gate.active or "resp_0"
     trusted = scene.at.plane.trusted
     open_here = scene.call_running or response_id == scene.session.gate.active
+    shows = not scene.at.plane.sees_all and response_id != ""
     whole = CallInput.COMPLETE
     done = call("call_1", "{}")
     known = scene.at.call != "none"
     yield hear(
         "arguments done",
-        arguments_done(response_id, "call_1"),
-        call=whole if trusted or (known and open_here) else None,
+        {**arguments_done(response_id, "call_1"), "event_id": "event_anew"},
+        gate=GateInput.CREATED if shows and not open_here else None,
+        call=whole if trusted or shows or (known and open_here) else None,
     )
     yield hear("item done", item_done(done), call=whole if known else None)
     yield hear(
@@ -179,7 +188,7 @@ def about_the_call(scene: Scene) -> Iterator[Cell]:
         output_item("done", response_id, done),
         call=whole if trusted or open_here else None,
     )
-    if scene.call_running and response_id == scene.session.gate.active:
+    if in_the_running(scene):
         yield hear(
             "done with the call",
             response_done(response_id, output=[done]),
@@ -260,12 +269,16 @@ def time_and_end(scene: Scene) -> Iterator[Cell]:
     """The deadlines, each when it is due; and the end of the transport."""
     ending = scene.at.phase is Phase.ENDING  # then the close is what is awaited
     unheard = scene.at.phase is Phase.CONNECTING and scene.at.plane is RELAY
-    waits = scene.session.gate.state not in RUNNING and not unheard
+    runs = scene.session.gate.state in RUNNING
+    waits = not runs and not unheard
+    over = runs and not scene.at.plane.sees_all  # it has been silent for long enough
+    passed = GateInput.GIVE_UP if waits else GateInput.DONE if over else None
     yield Cell(
         name="the clock",
         act=lambda s: s.happen(s.session.handle_timeout(now=31.0)),
         phase=PhaseInput.CLOSE if ending else None,
-        gate=GateInput.CLOSE if ending else GateInput.GIVE_UP if waits else None,
+        gate=GateInput.CLOSE if ending else passed,
+        call=CallInput.RESPONSE_DONE if over and not ending and in_the_running(scene) else None,
         ends_speech=True,
     )
     yield Cell(
@@ -280,7 +293,7 @@ def time_and_end(scene: Scene) -> Iterator[Cell]:
 
 def cells(scene: Scene) -> Iterator[Cell]:
     """Every input that there is in this situation."""
-    yield from each_event()
+    yield from each_event(scene)
     yield from about_responses(scene)
     yield from about_errors(scene)
     yield from about_the_call(scene)
@@ -378,7 +391,7 @@ def _miscounted(scene: Scene) -> str | None:
 
 
 @pytest.mark.parametrize("phase", list(Phase), ids=lambda phase: phase.value)
-@pytest.mark.parametrize("plane", [DIRECT, SIDEBAND, RELAY], ids=lambda plane: plane.name)
+@pytest.mark.parametrize("plane", [DIRECT, SIDEBAND, RELAY, PARTIAL], ids=lambda plane: plane.name)
 def test_in_every_situation_every_input_leads_where_the_tables_say(
     plane: Plane, phase: Phase
 ) -> None:

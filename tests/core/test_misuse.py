@@ -45,7 +45,17 @@ from support.picture import picture
 from support.public import public_calls
 from support.samples import CLIENT_FRAMES, SERVER_FRAMES
 from support.situations import Ids, Situation, situations
-from talkwire import DIRECT, RELAY, SIDEBAND, Hop, LocalProtocolError, Phase, Relay, Session
+from talkwire import (
+    DIRECT,
+    PARTIAL,
+    RELAY,
+    SIDEBAND,
+    Hop,
+    LocalProtocolError,
+    Phase,
+    Relay,
+    Session,
+)
 from talkwire.errors import ProtocolError, UnreadableError
 from talkwire.realtime.beta import Dialect
 from talkwire.realtime.commands import InputAudioBufferAppend
@@ -166,7 +176,8 @@ class ARelay:
     target: Relay = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        scene = self.at.reach()
+        invited = self.hop is Hop.INVITED
+        scene = (attrs.evolve(self.at, plane=PARTIAL) if invited else self.at).reach()
         self.ids, self.target = scene.ids, Relay(scene.session, now=NOW)
         offers = self.hop in (Hop.ASKED, Hop.OFFERED)
         opening = [Hop.ASKED, Hop.OFFERED] if offers else [Hop.OPENING, Hop.OPEN]
@@ -176,7 +187,7 @@ class ARelay:
             self.target.receive('{"type":"talkwire.hello","version":1}', now=NOW)
         if reached >= 2 and offers:
             self.target.ask_for_offer(now=NOW)
-        elif reached >= 2:
+        elif reached >= 2 or invited:
             self.target.open_call("https://example.test", "ek_1", now=NOW)
         if reached >= 3:
             last = (
@@ -451,7 +462,8 @@ def mistype(make: Callable[[], Subject], call: str, arguments: Arguments) -> Non
         subject.go_on()
 
 
-SITUATIONS = {plane: list(situations(plane)) for plane in (DIRECT, SIDEBAND, RELAY)}
+PLANES = (DIRECT, SIDEBAND, RELAY, PARTIAL)
+SITUATIONS = {plane: list(situations(plane)) for plane in PLANES}
 ANYWHERE = st.sampled_from([at for some in SITUATIONS.values() for at in some])
 A_SESSION = st.one_of(
     ANYWHERE.map(lambda at: partial(ASession, at)),

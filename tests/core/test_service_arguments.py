@@ -71,8 +71,8 @@ BAD: dict[str, tuple[Any, ...]] = {
     "modality": ("song", None),
     "reason": ("tired", None),
     "kind": ("cold", None),
-    "usage": NOT_JSON,
-    "more": NOT_JSON,
+    "usage": (*NOT_JSON, "x", ["ab"], 1),
+    "more": (*NOT_JSON, "x", ["ab"], 1),
     "tools": ([{"a": object()}], [1], ["x"]),
     "close_code": NOT_MS,
     "start": NOT_SECONDS,
@@ -128,6 +128,10 @@ def test_the_code_of_a_remote_error_is_json() -> None:
         {"context_tokens": -1},
         {"plane": None},
         {"kind": None},
+        {"rate_limits": "x"},
+        {"rate_limits": {"tokens": "1"}},
+        {"rate_limits": {"tokens": 0}},
+        {"rate_limits": {"words": 1}},
     ],
 )
 def test_a_service_is_not_opened_with_what_it_does_not_take(settings: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from talkwire import (
     DIRECT,
+    PARTIAL,
     RELAY,
     SIDEBAND,
     CommandSettled,
@@ -120,7 +121,7 @@ def spoken(frame: str, ids: list[str]) -> str:
 
 
 @given(
-    plane=st.sampled_from([DIRECT, SIDEBAND, RELAY]),
+    plane=st.sampled_from([DIRECT, SIDEBAND, RELAY, PARTIAL]),
     steps=st.lists(
         st.tuples(st.sampled_from([0.0] * 8 + [4.0, 16.0]), step), min_size=20, max_size=40
     ),

@@ -247,9 +247,13 @@ class ReplayedRelay(Replayed):
     plane = RELAY
 
 
-TestReplayedDirect = ReplayedDirect.TestCase
-TestReplayedSideband = ReplayedSideband.TestCase
-TestReplayedRelay = ReplayedRelay.TestCase
+@pytest.mark.parametrize(
+    "machine",
+    [ReplayedDirect, ReplayedSideband, ReplayedRelay],
+    ids=lambda made: made.__name__,
+)
+def test_frames_told_twice_or_in_another_order_change_nothing(machine: type[Replayed]) -> None:
+    steps.run(machine)
 
 
 # -- a wire that fails at any time
@@ -557,9 +561,13 @@ class FaultyRelay(Faulty):
     plane = RELAY
 
 
-TestFaultyDirect = FaultyDirect.TestCase
-TestFaultySideband = FaultySideband.TestCase
-TestFaultyRelay = FaultyRelay.TestCase
+@pytest.mark.parametrize(
+    "machine",
+    [FaultyDirect, FaultySideband, FaultyRelay],
+    ids=lambda made: made.__name__,
+)
+def test_a_wire_that_fails_breaks_no_rule_and_is_recovered_from(machine: type[Faulty]) -> None:
+    steps.run(machine)
 
 
 # -- found by the machines, or in view of their rules

@@ -8,11 +8,14 @@
 * the same inputs give the same outputs, however often the session is drained, whether or not
   another was put in its place, made of its snapshot, and when its recording is played again.
 
-Their steps are counted, those of `test_session_against_faults.py` too (`support/steps.py`).
+The steps of each machine are counted, those of `test_session_against_faults.py` too.
 """
 
 from __future__ import annotations
 
+import pytest
+
+from support import steps
 from support.talk import Conversation
 from talkwire import DIRECT, RELAY, SIDEBAND
 
@@ -29,6 +32,6 @@ class Relayed(Conversation):
     plane = RELAY
 
 
-TestDirect = Direct.TestCase
-TestSideband = Sideband.TestCase
-TestRelay = Relayed.TestCase
+@pytest.mark.parametrize("machine", [Direct, Sideband, Relayed], ids=lambda made: made.__name__)
+def test_both_ends_keep_the_rules_whatever_they_do(machine: type[Conversation]) -> None:
+    steps.run(machine)

@@ -26,6 +26,7 @@ from support.samples import SERVER_FRAMES
 from support.situations import Situation, situations
 from talkwire import (
     DIRECT,
+    PARTIAL,
     RELAY,
     SIDEBAND,
     Dialect,
@@ -45,7 +46,7 @@ from talkwire.realtime.ids import Counter, IdFactory
 from talkwire.snapshot import read, write
 from talkwire.timers import Moment
 
-PLANES = (DIRECT, SIDEBAND, RELAY)
+PLANES = (DIRECT, SIDEBAND, RELAY, PARTIAL)
 SHOWN = ("phase", "gate", "calls", "conversation", "settings", "usage", "mcp", "counts")
 AWAY_S = 4096.0
 """How far apart the clocks are; that, and what is added to it, floats hold exactly."""

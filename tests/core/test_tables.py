@@ -157,7 +157,13 @@ APPROVALS_AS_WRITTEN: Golden = {
 
 HOPS_AS_WRITTEN: Golden = {
     "waiting": {
+        "ag2.init": "invited",
         "talkwire.hello": "greeted",
+        "talkwire.bye or the end of the websocket": "closed",
+    },
+    "invited": {
+        "talkwire.hello": "greeted",
+        "a frame of the session": "open",
         "talkwire.bye or the end of the websocket": "closed",
     },
     "greeted": {

@@ -72,6 +72,8 @@ class Ledger:
     known_items: list[str] = field(factory=list[str])
     received: dict[str, int] = field(factory=dict[str, int])
     """Audio (bytes) that the session received, by item, and that was not truncated."""
+    deleted: set[str] = field(factory=set[str])
+    """Items that the service has forgotten, as far as the session knows."""
     speaking: bool = False
     """Whether the session knows that the user speaks and will be answered by the service."""
     answers_turns: bool = True
@@ -129,6 +131,7 @@ class Ledger:
         elif kind == "conversation.item.truncate":
             received = self.received.get(frame["item_id"])
             if self.pair.plane.carries_audio:
+                assert frame["item_id"] not in self.deleted, "it is not there any more"
                 assert received is not None, "no audio of it was received"
                 assert 0 <= frame["audio_end_ms"] <= received // PCM_MS
 
@@ -288,6 +291,14 @@ class Ledger:
         if frame["item"].get("role") == "assistant":
             self.speaks.append(frame["item"]["id"])
 
+    def _hear_deleted(self, frame: dict[str, Any]) -> None:
+        self.deleted.add(frame["item_id"])
+
+    @property
+    def cuttable(self) -> list[str]:
+        """What was received and is still there."""
+        return [item_id for item_id in self.received if item_id not in self.deleted]
+
     def _hear_call(self, frame: dict[str, Any]) -> None:
         self.calls_told.add(frame["call_id"])
         assert frame["call_id"] in self.calls, "a whole call was not emitted"
@@ -319,6 +330,7 @@ class Ledger:
         "response.created": _hear_created,
         "response.done": _hear_done,
         "conversation.item.added": _hear_item,
+        "conversation.item.deleted": _hear_deleted,
         "response.function_call_arguments.done": _hear_call,
         "response.output_audio.delta": _hear_audio,
         "output_audio_buffer.started": _hear_playing,

@@ -174,7 +174,10 @@ class Pair:
                 self.to_session.append(frame)
 
     def _passes(self, kind: str) -> bool:
-        """A sideband is not greeted (§3.1); a page passes on what the session needs."""
+        """A sideband is not greeted (§3.1); a page passes on what the session needs, AG2's own
+        function calls only (§4)."""
+        if not self.plane.sees_all:
+            return "function" in kind
         if self.plane is SIDEBAND:
             return kind != "session.created"
         return self.plane.trusted or kind in NEEDED

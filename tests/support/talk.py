@@ -76,6 +76,7 @@ def one_of(some: Sequence[T], pick: int) -> T:
 
 PICK = st.integers(0, 7)
 TEXT = st.sampled_from(["Hi.", "What is the weather in Rome?", ""])
+TOO_MUCH = "A" * (21 * 1024 * 1024)
 
 
 class Conversation(RuleBasedStateMachine):
@@ -262,11 +263,11 @@ class Conversation(RuleBasedStateMachine):
             self._send(commands.ConversationItemRetrieve(item_id=item_id))
 
     @precondition(
-        lambda self: self.live and (self.ledger.received if self.direct else self.ledger.speaks)
+        lambda self: self.live and (self.ledger.cuttable if self.direct else self.ledger.speaks)
     )
     @rule(pick=PICK, ms=st.sampled_from([0, 40, 100, 5000]))
     def truncate(self, pick: int, ms: int) -> None:
-        spoken = list(self.ledger.received) if self.direct else self.ledger.speaks
+        spoken = self.ledger.cuttable if self.direct else self.ledger.speaks
         event_id = self.pair.call("truncate_audio", one_of(spoken, pick), ms)
         self._issue(event_id, "conversation.item.truncate")
 
@@ -452,7 +453,7 @@ class Conversation(RuleBasedStateMachine):
         calls += [("send", (commands.InputAudioBufferClear(event_id=i),), {}) for i in sent[:1]]
         if self.direct:
             calls.append(("truncate_audio", ("item_of_nobody", 10), {}))
-            calls.append(("send_audio", ("A" * (21 * 1024 * 1024),), {}))
+            calls.append(("send_audio", (TOO_MUCH,), {}))
         else:
             calls.append(("send_audio", ("AAAA",), {}))
         if self.ledger.known_active is None:

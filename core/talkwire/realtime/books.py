@@ -43,6 +43,7 @@ _CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
 _SPEECH, _HANDSHAKE = Timer.SPEECH, Timer.HANDSHAKE
 _CLEARED, _IDLE, _ENDING = Timer.CLEARED, Timer.IDLE, Timer.ENDING
 _AUTO, _IF_IDLE = Respond.AUTO, Respond.IF_IDLE
+_UNHEARD = Timer.UNHEARD
 _OPEN = frozenset(phase for phase, row in PHASES.items() if PhaseInput.COMMAND in row)
 _WAITS = {
     Gate.SERVER_EXPECTED: _ANSWER,
@@ -168,6 +169,8 @@ class Books:
             wanted += (_SPEECH,)
         if self.pending.clears:
             wanted += (_CLEARED,)
+        if not self.plane.sees_all and (self.gate.active is not None or self.sent()):
+            wanted += (_UNHEARD,)
         if _IDLE in self.timers.delays and self._is_idle():
             wanted += (_IDLE,)
         return wanted
@@ -180,7 +183,8 @@ class Books:
         create = self.gate.take()
         if create is not None:
             self.queue(labelled(c.ResponseCreate(response=create.response or {}), create.last))
-            self.timers.stop(_CREATED)  # each create has its own deadline
+            self.timers.stop(_CREATED)  # each create has its own deadline,
+            self.timers.stop(_UNHEARD)  # and its own silence
 
     def _is_idle(self) -> bool:
         busy = self.gate.state is not Gate.IDLE or self.gate.user_speaks or self.calls.unanswered
@@ -212,6 +216,10 @@ class Books:
         return self.phase is Phase.CONNECTING or (self.phase is Phase.CREATED and asked)
 
     # -- what several of them do
+
+    def sent(self) -> list[str]:
+        """The commands that have left and are not settled."""
+        return [i for i in self.pending.every() if not self.gate.waits(i)]
 
     def new_event_id(self, *, but: str = "") -> str:
         """An id that no command on its way has; some have ids of the caller's."""

@@ -12,6 +12,7 @@ from . import events as e
 from .books import Books
 from .expiry import FOREVER
 from .happenings import Event, FunctionCall, Outcome, TimedOut
+from .partial import unheard
 from .state import GateInput
 from .usage import allowances
 
@@ -116,6 +117,7 @@ _EXPIRED: dict[Timer, Callable[[Books, Timer, float], list[Event]]] = {
     Timer.SERVER_RESPONSE: _give_up,
     Timer.SPEECH: _silence,
     Timer.CLEARED: _nothing_to_clear,
+    Timer.UNHEARD: unheard,
     Timer.TOOL: _no_output,
     Timer.EXPIRY: _ends_soon,
 }

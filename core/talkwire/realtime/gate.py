@@ -275,6 +275,31 @@ class ResponseGate:
         self._move(moved_by)
         return self._take_on_its_way()
 
+    def seen(self, response_id: str) -> list[str]:
+        """A response is running, though nobody told its beginning, or it was taken for over.
+
+        Returns the requests it settles: it may be theirs.
+        """
+        if self.active is not None:
+            self._forget(self.active)
+        self._ended = tuple(ended for ended in self._ended if ended != response_id)
+        self._move(GateInput.CREATED)
+        self.active = response_id
+        if self.state is Gate.CANCEL_SENT:
+            self.cancel_due = response_id
+        return self._take_on_its_way()
+
+    def unheard(self) -> list[str]:
+        """Nobody tells the end of what runs or is on its way: it counts as over.
+
+        Returns the requests it settles.
+        """
+        if self.active is not None:
+            self._forget(self.active)
+        if not self._move(GateInput.DONE) and self.on_its_way:
+            self._move(GateInput.GIVE_UP)
+        return self._take_on_its_way()
+
     def not_active(self) -> list[str]:
         """Our cancel came too late: the response had ended by itself.
 

@@ -81,6 +81,8 @@ class Outcome(enum.Enum):
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
+    SENT = "sent"
+    """It left, and nobody tells what became of it: the page passes on no answers (`PARTIAL`)."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -18,6 +18,7 @@ from .happenings import (
     WireEvent,
 )
 from .kind import VOCABULARIES, Kind
+from .partial import saw
 from .pending import ANSWERS
 from .reactions import ITEMS, MOVES, PHASE_INPUTS, QUIET, Reaction
 from .state import PHASES, PhaseInput, advance
@@ -75,6 +76,7 @@ def follow(books: Books, event: Heard, frame: str | bytes, now: float) -> Sequen
     if not steady:
         begin(books, now)
     events: list[Event] = [event]
+    seen = not books.plane.sees_all and saw(books, event, events)
     if react is not None:
         answered = books.pending.answered_by(event) if may_answer else None
         react(books, event, events)
@@ -86,7 +88,7 @@ def follow(books: Books, event: Heard, frame: str | bytes, now: float) -> Sequen
         note(books, event)
     if len(events) > 1:
         _take_account(books, events, now)
-    if moves or not steady or len(events) > 1:
+    if moves or seen or not steady or len(events) > 1:
         books.after(now)
     return events
 

@@ -117,6 +117,10 @@ class Pending:
         """Whether the service committed the user's turn by itself: the id was told (§3.3)."""
         return isinstance(event, e.InputAudioBufferCommitted) and event.item_id == self.turn
 
+    def every(self) -> list[str]:
+        """The event ids of all the commands that are on their way or wait to leave."""
+        return list(self._commands)
+
     def of(self, kind: str) -> list[str]:
         """The event ids of the commands of one type that are on their way, oldest first."""
         if not self._commands:
@@ -142,4 +146,4 @@ class Pending:
 
     def lose_all(self) -> list[CommandSettled]:
         """The transport closed: nobody will answer these."""
-        return [self.settle(event_id, Outcome.LOST) for event_id in list(self._commands)]
+        return [self.settle(event_id, Outcome.LOST) for event_id in self.every()]

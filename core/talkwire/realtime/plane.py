@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..timers import DELAYS, Timer
 from ..values import Value
@@ -21,14 +21,17 @@ class Plane(Value):
     """Which waits are timed here, and how long (s); the relay times its page instead."""
     max_frame_bytes: int | None = None
     """The largest frame that passes; a browser closes the channel over a larger one (§3.10)."""
+    sees_all: bool = True
+    """Every event is heard here; otherwise function calls only, and nobody tells how a command or
+    a response ended (§4)."""
 
 
 _HOP = (Timer.HELLO, Timer.READY)
-_SERVICE: dict[Timer, float] = {
-    timer: delay for timer, delay in DELAYS.items() if timer not in _HOP
+_PAGE: dict[Timer, float] = {
+    timer: delay for timer, delay in DELAYS.items() if timer not in (*_HOP, Timer.HANDSHAKE)
 }
-_RELAY: dict[Timer, float] = {
-    timer: delay for timer, delay in _SERVICE.items() if timer is not Timer.HANDSHAKE
+_SERVICE: dict[Timer, float] = {
+    timer: delay for timer, delay in DELAYS.items() if timer not in (*_HOP, Timer.UNHEARD)
 }
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)
@@ -40,6 +43,11 @@ SIDEBAND = Plane(name="sideband", carries_audio=False, trusted=True, delays=_SER
 """A websocket attached to a call by its `call_id`: the same events, no audio."""
 
 RELAY = Plane(
-    name="relay", carries_audio=False, trusted=False, delays=_RELAY, max_frame_bytes=256_000
+    name="relay", carries_audio=False, trusted=False, delays=_PAGE, max_frame_bytes=256_000
 )
 """The frames of a call's data channel as a page passes them on."""
+
+PARTIAL = evolve(RELAY, name="partial", sees_all=False)
+"""The same by a page of AG2's, which passes on function calls and nothing else (§4). The gate
+cannot know what runs: a request leaves at once, unless a call tells that a response is running.
+"""

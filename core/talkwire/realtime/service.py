@@ -89,7 +89,9 @@ class Service(UserMoves, ModelMoves, McpMoves, TranslationMoves):
         check_choice("Service(plane=...)", plane, _PLAYS)
         check_choice("Service(kind=...)", kind, _KINDS)
         check_choice("Service(dialect=...)", dialect, Dialect)
+        check("Service(rate_limits=...)", now, fields=rate_limits)
         limits = rate_limits or {}
+        check("Service(rate_limits=...)", now, whole=limits.values())
         if any(name not in _LIMITS or limit < 1 for name, limit in limits.items()):
             raise LocalProtocolError(f"Service(rate_limits={limits!r}): {_LIMITS}, 1 or more each")
         outbox = Outbox(ids or CounterByKind(), obfuscate, dialect)

@@ -3,7 +3,7 @@
 Whatever is wrong raises `LocalProtocolError`, which names the call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import LocalProtocolError
@@ -23,8 +23,10 @@ def check(
     seconds: Iterable[object] = (),
     sound: object = b"",
     json: object = None,
+    fields: object = None,
 ) -> None:
-    """Look at the time, at texts, at whole numbers from 0, at audio, at what must be JSON."""
+    """Look at the time, at texts, at whole numbers from 0, at audio, at what must be JSON, and at
+    what must be an object of it, or nothing."""
     for second in (now, *seconds):
         if not _is_number(second):
             raise LocalProtocolError(f"{call}: {_short(second)} is no time in seconds")
@@ -37,6 +39,9 @@ def check(
     if not isinstance(sound, bytes | bytearray | memoryview):
         raise LocalProtocolError(f"{call}: {_short(sound)} is no audio, which is bytes")
     _check_json(call, json)
+    _check_json(call, fields)
+    if fields is not None and not isinstance(fields, Mapping):
+        raise LocalProtocolError(f"{call}: {_short(fields)} is no JSON object")
 
 
 def check_choice(call: str, value: object, choices: Iterable[object]) -> None:

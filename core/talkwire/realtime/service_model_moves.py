@@ -100,7 +100,7 @@ class ModelMoves:
 
         Raises LocalProtocolError while a message is open or a remote tool runs.
         """
-        check("response_done", now, json=usage)
+        check("response_done", now, fields=usage)
         if response := self._response("response_done", response_id, now):
             if response.message is not None:
                 raise LocalProtocolError(f"response_done: {response_id} has a message open")
@@ -118,7 +118,7 @@ class ModelMoves:
         now: float,
     ) -> list[EngineRequest]:
         """The response was cut short by a limit; a message that is open stays incomplete."""
-        check("response_incomplete", now, json=usage)
+        check("response_incomplete", now, fields=usage)
         check_choice("response_incomplete", reason, ("max_output_tokens", "content_filter"))
         if response := self._response("response_incomplete", response_id, now):
             details = {"type": "incomplete", "reason": reason}

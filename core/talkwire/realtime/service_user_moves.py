@@ -111,7 +111,7 @@ class UserMoves:
         `more`: `usage`, `languages` or `logprobs` for the wire; usage is by duration otherwise.
         Raises LocalProtocolError for other fields.
         """
-        check("transcribed", now, words=(item_id, transcript), json=more)
+        check("transcribed", now, words=(item_id, transcript), fields=more)
         fields = dict(more or {})
         if not _MORE.issuperset(fields):
             raise LocalProtocolError(f"transcribed: more={fields!r} may hold {sorted(_MORE)}")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self, TypeVar
 
 import msgspec
+from attrs import evolve
 
 from ..errors import LocalProtocolError
 from ..snapshot import read, write
@@ -30,7 +31,7 @@ from .json_values import JsonObject
 from .kind import VOCABULARIES, AnyCommand, Kind
 from .limits import MAX_APPEND_BYTES
 from .mcp import McpBook
-from .plane import DIRECT, Plane
+from .plane import DIRECT, RELAY, Plane
 from .reactions import ITEMS, MOVES, QUIET
 from .settings import Settings
 from .state import PHASES, Phase, PhaseInput, advance
@@ -157,7 +158,7 @@ class Session:
         books = self._books or self._open()
         event = decode_event(frame)
         note = NOTES.get(type(event), _follows)
-        if note is _follows or books.phase not in STEADY:
+        if note is _follows or books.phase not in STEADY or not books.plane.sees_all:
             return follow(books, event, frame, now)
         # Most frames by far: words, sound, and what the books do not need.
         if note is not None:
@@ -193,6 +194,19 @@ class Session:
                 events += self.receive_close(reason=reason, now=now)
         books.after(now)
         return events
+
+    def hear_all(self, *, now: float) -> None:
+        """The page passes on every event after all: from now on nothing is guessed (`PARTIAL`).
+
+        A no-op on the planes where all is heard anyway.
+        """
+        now = checked(now)
+        if self.plane.sees_all:
+            return
+        books = self._books or self._open()
+        self.plane = books.plane = evolve(self.plane, name=RELAY.name, sees_all=True)
+        books.timers.stop(Timer.UNHEARD)
+        books.after(now)
 
     # -- in: what you want
 

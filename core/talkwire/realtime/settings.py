@@ -182,6 +182,10 @@ class Settings:
             self.drift = drift or None
         return told.expires_at
 
+    def unanswered(self, event_id: str) -> None:
+        """Nobody tells what became of an update: it counts as made."""
+        self._settled(event_id, accepted=True)
+
     def refused(self, event_id: str) -> JsonObject | None:
         """The service refused an update: gives the patch that is lost, None for no update."""
         return self._settled(event_id, accepted=False)
