@@ -248,6 +248,19 @@ def test_an_item_never_heard_of_is_kept_aside_and_raises_nothing(frame: Frame) -
     assert order(script) == []
 
 
+def test_an_output_item_that_is_never_added_stands_last_when_it_is_done() -> None:
+    """A clone leaves `conversation.item.added` out; a deleted item does not come back so."""
+    script = Script()
+    script.hear(item_added(message("q", "user", "Hi?")), response_created("resp_1"))
+    item = message("a", "assistant", status="in_progress")
+    script.hear(output_item("added", "resp_1", item), text_delta("resp_1", "a", "Hi."))
+    script.hear(item_done(message("a", "assistant", "Hi.")))
+    assert said(script) == [("user", "Hi?"), ("assistant", "Hi.")]
+    script.hear(event("conversation.item.deleted", item_id="a"))
+    script.hear(item_done(message("a", "assistant", "Hi.")))
+    assert order(script) == ["q"]
+
+
 def test_a_response_beside_the_conversation_leaves_no_trace_in_it() -> None:
     script = Script()
     script.hear(response_created("resp_1", out_of_band=True))

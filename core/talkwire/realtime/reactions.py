@@ -9,6 +9,8 @@ the books; this file only says who hears what.
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from ..timers import Timer
 from . import events as e
 from . import translation as t
@@ -195,6 +197,9 @@ def _item_added(
 
 
 def _item_done(books: Books, event: e.ConversationItemDone, events: list[Event]) -> None:
+    item = books.conversation.get(event.item.id)
+    if item is not None and not item.placed:  # a clone that tells only the end of its items
+        books.conversation.place(event.item.id, UNSET)
     books.conversation.update(event.item)
     if event.item.type == "function_call":
         events += claimed_by_item(books, event.item, event.type)
