@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+SERVERS := .venv-servers
+# Other people's clients and servers, each with an environment of its own: tests/peers/NAME.
+PEER_NAMES := $(patsubst tests/peers/%/requirements.txt,%,$(wildcard tests/peers/*/requirements.txt))
 
-.PHONY: bench bench-peers check clean demo docs fuzz test
+.PHONY: bench bench-peers bench-servers check clean demo docs fuzz peers test
 
 demo: $(VENV)/.demo
 	$(BIN)/talkwire demo $(ARGS)
@@ -40,9 +43,33 @@ bench: $(VENV)/.dev
 bench-peers: $(PEERS)/.peers
 	$(PEERS)/bin/python -m benchmarks $(ARGS)
 
+# Whole servers, in an environment of their own: their websockets are newer than the peers'.
+bench-servers: $(SERVERS)/.servers
+	$(SERVERS)/bin/python -m benchmarks.servers $(ARGS)
+
+$(SERVERS)/.servers: pyproject.toml
+	$(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install --quiet --editable '.[servers]'
+	@touch $@
+
 $(PEERS)/.peers: pyproject.toml
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --editable '.[peers]'
+	@touch $@
+
+peers: $(PEER_NAMES:%=peer-%)
+
+# One of them: `make peer-openai_python ARGS=-x`. What they talk to runs in the project's environment.
+peer-%: .venv-peer-%/.ready $(VENV)/.dev
+	PATH="$(CURDIR)/.venv-peer-$*/bin:$$PATH" TALKWIRE_PYTHON="$(CURDIR)/$(BIN)/python" \
+		.venv-peer-$*/bin/python -m pytest -c tests/peers/pytest.ini tests/peers/$* $(ARGS)
+
+.PRECIOUS: .venv-peer-%/.ready
+.venv-peer-%/.ready: tests/peers/%/requirements.txt pyproject.toml $(wildcard tests/peers/*/package.json)
+	$(PYTHON) -m venv .venv-peer-$*
+	.venv-peer-$*/bin/python -m pip install --quiet --editable . --requirement $<
+	[ ! -f tests/peers/$*/package.json ] || PATH="$(CURDIR)/.venv-peer-$*/bin:$$PATH" \
+		npm install --prefix tests/peers/$* --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 fuzz: $(VENV)/.dev
@@ -52,4 +79,4 @@ docs: $(VENV)/.dev
 	$(BIN)/python tests/support/drawing.py
 
 clean:
-	rm -rf $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts
+	rm -rf $(VENV) $(PEERS) $(SERVERS) .venv-peer-* tests/peers/*/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist artifacts

@@ -42,8 +42,14 @@ def _quiet_heap() -> Iterator[None]:
         gc.unfreeze()
 
 
-def measure(steps: Mapping[str, Prepare], rounds: int) -> Times:
-    """Run every step once a round, in a new order each time."""
+def _thread_time(_: str) -> int:
+    return time.thread_time_ns()
+
+
+def measure(
+    steps: Mapping[str, Prepare], rounds: int, *, clock: Callable[[str], int] = _thread_time
+) -> Times:
+    """Run every step once a round, in a new order each time. `clock` gives a step's time (ns)."""
     times: Times = {name: [] for name in steps}
     names = list(steps)
     shuffled = random.Random(1)
@@ -52,12 +58,17 @@ def measure(steps: Mapping[str, Prepare], rounds: int) -> Times:
             shuffled.shuffle(names)
             for name in names:
                 step = steps[name]()
-                started = time.thread_time_ns()
+                started = clock(name)
                 step()
-                spent = time.thread_time_ns() - started
+                spent = clock(name) - started
                 if number >= 0:
                     times[name].append(spent)
     return times
+
+
+def median_us(times: Times, name: str) -> float:
+    """Microseconds of a round: the median."""
+    return statistics.median(times[name]) / 1000
 
 
 def ratio(times: Times, one: str, other: str) -> float:

@@ -1,4 +1,4 @@
-"""The results page, as `--write` leaves it in `docs/benchmarks.md`."""
+"""A results page, as `--write` leaves it in `docs/`."""
 
 import os
 import platform
@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from attrs import frozen
+
 from .measure import Table
 from .peers import DISTRIBUTIONS
 
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-
-_VERSIONS = ("talkwire", "msgspec", "attrs", "orjson", "pybase64", *DISTRIBUTIONS)
-
+_DOCS = Path(__file__).parents[1] / "docs"
 _TOP = """# Benchmarks
+
+What a frame costs in the core. What a message costs in a server is on
+[a page of its own](benchmarks-servers.md).
 
 Written by `make bench-peers ARGS=--write`; do not edit. {when}, {machine}.
 
@@ -65,17 +67,34 @@ rest is the books themselves, most of them empty.
 """
 
 
-def write(tables: Sequence[Table], rounds: int) -> Path:
-    """Put the tables on the page, under what they were measured with."""
-    top = _TOP.format(
-        when=datetime.now(UTC).date(),
-        machine=machine(),
-        versions=", ".join(f"{name} {_version(name)}" for name in _VERSIONS) + ".",
-        rounds=rounds,
-    )
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(top + "\n".join(table.markdown() for table in tables), encoding="utf-8")
-    return PAGE
+@frozen
+class Page:
+    """Where it is, what stands above the tables, and whose versions are told there."""
+
+    file: Path
+    top: str
+    """`{when}`, `{machine}`, `{versions}` and `{rounds}` are put in."""
+    distributions: Sequence[str]
+
+    def write(self, tables: Sequence[Table], rounds: int) -> Path:
+        """Put the tables on the page, under what they were measured with."""
+        top = self.top.format(
+            when=datetime.now(UTC).date(),
+            machine=machine(),
+            versions=", ".join(f"{name} {_version(name)}" for name in self.distributions) + ".",
+            rounds=rounds,
+        )
+        self.file.parent.mkdir(exist_ok=True)
+        text = top + "\n".join(table.markdown() for table in tables)
+        self.file.write_text(text, encoding="utf-8")
+        return self.file
+
+
+CORE = Page(
+    _DOCS / "benchmarks.md",
+    _TOP,
+    ("talkwire", "msgspec", "attrs", "orjson", "pybase64", *DISTRIBUTIONS),
+)
 
 
 def machine() -> str:

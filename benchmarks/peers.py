@@ -198,7 +198,7 @@ class AG2(Peer):
 
     def receive(self, frames: Sequence[str]) -> Step:
         parse = self._parse
-        renamed = [_beta(frame) for frame in frames]
+        renamed = [beta(frame) for frame in frames]
 
         def step() -> None:
             for frame in renamed:
@@ -215,7 +215,7 @@ class AG2(Peer):
         }
 
 
-def _beta(frame: str) -> str:
+def beta(frame: str) -> str:
     kind: str = json.loads(frame)["type"]
     renamed = kind.replace("response.output_audio", "response.audio")
     renamed = renamed.replace("conversation.item.added", "conversation.item.created")

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from support.steps import PROFILE
 
+collect_ignore = ["peers"]  # each in an environment of its own: make peers
+
 COMMON = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("dev", COMMON, max_examples=50)

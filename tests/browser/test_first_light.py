@@ -8,19 +8,16 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
 from playwright.sync_api import Page, expect
 
 from support.chromium import Microphone, chromium
+from support.command import Served, serve
 from support.speech import needs_voice, write_wav
 
 pytestmark = [pytest.mark.browser, needs_voice]
@@ -55,46 +52,6 @@ LOUDEST = """async (seconds) => {
   }
   return loudest;
 }"""
-
-
-@frozen
-class Served:
-    """A running `talkwire demo`."""
-
-    url: str
-    process: subprocess.Popen[str]
-    log: Path
-
-    def wait_for(self, pattern: re.Pattern[str], seconds: float) -> None:
-        assert within(seconds, lambda: pattern.search(self.log.read_text())), self.log.read_text()
-
-
-def within(seconds: float, true: Callable[[], object]) -> bool:
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-@contextmanager
-def serve(log: Path, *options: str, **environment: str) -> Iterator[Served]:
-    command = [sys.executable, "-m", "talkwire_io", "demo", "--verbose", "--port", "0", *options]
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
-        )
-    address = re.compile(r"http://localhost:\d+")
-    try:
-        assert within(60, lambda: address.search(log.read_text()) or process.poll() is not None)
-        found = address.search(log.read_text())
-        assert found, log.read_text()
-        yield Served(found[0], process, log)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        ended = process.wait(10)
-    assert ended in (0, -signal.SIGKILL)
 
 
 @pytest.fixture
