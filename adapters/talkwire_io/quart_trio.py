@@ -5,7 +5,7 @@ registering `blueprint` mends it, and serves the page's module.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import trio
@@ -38,15 +38,22 @@ class PageConnection(TrioASGIWebsocketConnection):
         self.close_code: int | None = None
         scope[_SCOPE_KEY] = self
 
-    async def handle_messages(  # type: ignore[override]  # as in the class it extends
+    async def handle_websocket(  # type: ignore[override]  # as in the class it extends
+        self, nursery: trio.Nursery, websocket: Websocket, send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Run the handler. trio may start it before or after the task that reads."""
+        self.nursery = nursery
+        await super().handle_websocket(nursery, websocket, send)
+
+    async def handle_messages(  # type: ignore[override]
         self, nursery: trio.Nursery, receive: Callable[[], Awaitable[Any]]
     ) -> None:
         """Queue what the page sends, and its end. The nursery is that of the handler."""
-        self.nursery = nursery
         async with self.send_channel:
             while (event := await receive())["type"] != "websocket.disconnect":
                 if event["type"] == "websocket.receive":
-                    await self.send_channel.send(event.get("text") or event.get("bytes") or "")
+                    with suppress(trio.BrokenResourceError):  # we have closed it meanwhile
+                        await self.send_channel.send(event.get("text") or event.get("bytes") or "")
             self.gone, self.close_code = True, event.get("code")
         if not self.carries_a_call:
             nursery.cancel_scope.cancel()

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import SocketStream
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 CHUNK = 65536
@@ -71,16 +71,34 @@ class WebSocketPeer(_OnSocket):
         super().__init__(stream)
         self.protocol = protocol
         self.requests: list[Request] = []
+        self._answers: list[Response] = []
         self._messages: deque[str] = deque()
         self._parts: list[bytes] = []
 
-    async def accept(self) -> None:
-        """The handshake of a server."""
+    async def accept(self, refusal: tuple[int, str] | None = None, *, begun: bytes = b"") -> None:
+        """The handshake of a server, or why there will be none: a status and a body. `begun` has
+        been read already."""
         assert isinstance(self.protocol, ServerProtocol)
+        self._take(begun)
         while not self.requests:
             await self._read()
-        self.protocol.send_response(self.protocol.accept(self.requests[0]))
+        if refusal is None:
+            answer = self.protocol.accept(self.requests[0])
+        else:
+            answer = self.protocol.reject(*refusal)
+        self.protocol.send_response(answer)
         await self._flush()
+
+    async def knock(self, **headers: str) -> int:
+        """The handshake of a client; the status of the answer."""
+        assert isinstance(self.protocol, ClientProtocol)
+        request = self.protocol.connect()
+        request.headers.update(headers)
+        self.protocol.send_request(request)
+        await self._flush()
+        while not self._answers:
+            assert await self._read(), self.protocol.handshake_exc
+        return self._answers[0].status_code
 
     async def receive(self) -> str:
         while not self._messages:
@@ -117,20 +135,25 @@ class WebSocketPeer(_OnSocket):
     async def _read(self) -> bool:
         """Take what has come and answer it; False: there will be no more."""
         try:
-            self.protocol.receive_data(await self._stream.receive(CHUNK))
+            self._take(await self._stream.receive(CHUNK))
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             self.protocol.receive_eof()
             return False
+        await self._flush()
+        return True
+
+    def _take(self, data: bytes) -> None:
+        self.protocol.receive_data(data)
         for event in self.protocol.events_received():
             if isinstance(event, Request):
                 self.requests.append(event)
+            elif isinstance(event, Response):
+                self._answers.append(event)
             elif isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.CONT):
                 self._parts.append(bytes(event.data))
                 if event.fin:
                     self._messages.append(b"".join(self._parts).decode())
                     self._parts.clear()
-        await self._flush()
-        return True
 
     async def _flush(self) -> None:
         written = self.protocol.data_to_send()
