@@ -26,6 +26,10 @@ class _Wire:
     transport: Transport
     unsent: str | None = None
     """The message being sent: still ours until the transport has taken it."""
+    gone: TransportClosed | None = None
+    """What writing met. What came before that, a refusal perhaps, is still to be read."""
+    until: float = 0.0
+    """How long it is read on for then."""
     hearing: asyncio.Task[str | bytes | TransportClosed] | None = None
 
     async def hear(self) -> str | bytes | TransportClosed:
@@ -124,14 +128,13 @@ class Connection:
         """Wait for one input, hand it over, pass on whatever came of it."""
         if self._more:  # who was to take it along has been cancelled
             await self._pass_on()
-        waiting = asyncio.timeout_at(self.protocol.next_timeout())
+        waiting = asyncio.timeout_at(self._deadline())
         try:
             heard = await self._hear(waiting)
         except TimeoutError:
             # Loops may wake a little early; the deadline, which another task may have moved,
             # is then what the clock says.
-            now = max(waiting.when() or 0, _now())
-            self._events += self.protocol.handle_timeout(now=now)
+            self._late(max(waiting.when() or 0, _now()))
         else:
             for wire, message in heard:
                 if isinstance(message, TransportClosed):
@@ -139,6 +142,12 @@ class Connection:
                 else:
                     self._events += wire.door.receive(message, now=_now())
         await self._pass_on()
+
+    def _late(self, now: float) -> None:
+        for wire in self._wires:
+            if wire.gone is not None and wire.until <= now:
+                self._lost(wire, wire.gone)
+        self._events += self.protocol.handle_timeout(now=now)
 
     async def _hear(
         self, waiting: asyncio.Timeout
@@ -192,16 +201,21 @@ class Connection:
 
     async def _drain(self) -> None:
         for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
-            end = await wire.drain()
-            if end is not None:
-                self._lost(wire, end)
+            if wire.gone is None and (end := await wire.drain()) is not None:
+                wire.gone, wire.until = end, _now() + LAST_WORD_S
+                self._rearm()
 
     def _rearm(self, deadline: float | None = None) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
         There may be events already: another task found the end before the transport told it."""
         if self._waiting is not None and not self._waiting.expired():
-            at = _now() if self._events else deadline or self.protocol.next_timeout()
+            at = _now() if self._events else deadline or self._deadline()
             self._waiting.reschedule(at)
+
+    def _deadline(self) -> float | None:
+        ends = [wire.until for wire in self._wires if wire.gone is not None]
+        due = self.protocol.next_timeout()
+        return min(ends if due is None else [*ends, due], default=None)
 
     def _lost(self, wire: _Wire, end: TransportClosed) -> None:
         self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=_now())

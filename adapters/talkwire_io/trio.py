@@ -27,6 +27,10 @@ class _Wire:
     transport: Transport
     unsent: str | None = None
     """The message being sent: still ours until the transport has taken it."""
+    gone: TransportClosed | None = None
+    """What writing met. What came before that, a refusal perhaps, is still to be read."""
+    until: float = 0.0
+    """How long it is read on for then."""
     heard: str | bytes | TransportClosed | None = None
 
     async def hear(self) -> str | bytes | TransportClosed:
@@ -133,7 +137,7 @@ class Connection:
         try:
             heard = await self._hear(waiting)
         except trio.TooSlowError:
-            self._events += self.protocol.handle_timeout(now=_now())
+            self._late(_now())
         else:
             for wire, message in heard:
                 if isinstance(message, TransportClosed):
@@ -141,6 +145,12 @@ class Connection:
                 else:
                     self._events += wire.door.receive(message, now=_now())
         await self._pass_on()
+
+    def _late(self, now: float) -> None:
+        for wire in self._wires:
+            if wire.gone is not None and wire.until <= now:
+                self._lost(wire, wire.gone)
+        self._events += self.protocol.handle_timeout(now=now)
 
     async def _hear(
         self, waiting: trio.CancelScope
@@ -194,9 +204,9 @@ class Connection:
 
     async def _drain(self) -> None:
         for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
-            end = await wire.drain()
-            if end is not None:
-                self._lost(wire, end)
+            if wire.gone is None and (end := await wire.drain()) is not None:
+                wire.gone, wire.until = end, _now() + LAST_WORD_S
+                self._rearm()
 
     def _rearm(self, deadline: float | None = None) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
@@ -206,8 +216,9 @@ class Connection:
             self._waiting.deadline = at
 
     def _deadline(self) -> float:
+        ends = [wire.until for wire in self._wires if wire.gone is not None]
         due = self.protocol.next_timeout()
-        return math.inf if due is None else due
+        return min(ends if due is None else [*ends, due], default=math.inf)
 
     def _lost(self, wire: _Wire, end: TransportClosed) -> None:
         self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=_now())

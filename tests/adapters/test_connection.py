@@ -32,6 +32,7 @@ from talkwire import (
 from talkwire.realtime.engine import ResponseRequested
 from talkwire.realtime.plane import RELAY
 from talkwire.realtime.service import Service
+from talkwire_io.asyncio import LAST_WORD_S
 
 E = TypeVar("E")
 
@@ -439,7 +440,7 @@ def test_a_network_that_gives_up_is_the_end_and_no_deadline(
             seen = [event async for event in call]
             assert not any(isinstance(each, TimedOut) for each in seen)
             assert seen[-1] == SessionClosed(reason=str(error))
-            assert clock() == begun
+            assert clock() - begun == pytest.approx(LAST_WORD_S if way == "writing" else 0)
 
     runtime.run(main)
 
@@ -454,6 +455,25 @@ def test_who_waits_for_a_message_hears_of_a_close_that_another_task_found(runtim
             begun = clock()
             await call.send_text("Hello?")
             assert (await reading).code == 1006
+            assert clock() - begun == pytest.approx(LAST_WORD_S)
+
+    runtime.run(main)
+
+
+def test_what_came_before_the_end_that_writing_met_is_still_read(runtime: Runtime) -> None:
+    """A service that refuses says why, and closes: our next frame may find that out first."""
+
+    async def main() -> None:
+        call, far = dial()
+        async with call:
+            refusal = {"type": "error", "error": {"code": "invalid_api_key", "message": "No."}}
+            await far.wire.send(json.dumps(refusal))
+            await far.wire.close(4000, "refused")
+            begun = clock()
+            await call.send_text("Hello?")
+            seen = [event async for event in call]
+            assert isinstance(seen[0], events.ErrorEvent)
+            assert seen[-1] == SessionClosed(code=4000, reason="refused")
             assert clock() == begun
 
     runtime.run(main)

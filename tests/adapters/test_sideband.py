@@ -176,7 +176,7 @@ def test_when_the_page_goes_the_sideband_is_closed(runtime: Runtime) -> None:
     runtime.run(main)
 
 
-def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page_at_once(
+def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page(
     runtime: Runtime,
 ) -> None:
     async def main() -> None:
@@ -184,8 +184,8 @@ def test_a_sideband_that_breaks_while_we_write_is_told_to_the_page_at_once(
         async with call.connection as connection:
             call.sideband.lose(1006, silently=True)
             await connection.send_text("Are you there?", respond=False)
-            assert call.page_heard()[-1]["type"] == "talkwire.bye"
             assert (await all_of(connection))[-1] == SessionClosed(code=1006)
+            assert call.page_heard()[-1]["type"] == "talkwire.bye"
 
     runtime.run(main)
 

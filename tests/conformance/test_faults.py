@@ -6,16 +6,13 @@ far the other side is, it waits for what the user has been handed.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from support.cells import CELLS, Cell, Halls, play
-from support.conversation import Script, points
-from support.scripts import TOOLS, TYPED
-from support.talks import impatiently
+from support.conversation import points
+from support.scripts import TOOLS
 
 DROPS = [
     pytest.param(cell, cut, id=f"{cell.name}-after {cut}")
