@@ -6,11 +6,10 @@ answers a call in it. The messages come as they do on a busy server: one of ever
 pause in which the server has done with them. What a page does to the frames differs:
 
 * *a frame a message*: every frame by itself, as AG2's page sends them.
-* *subscribed*: only the types that the backend asked for, here those that a session needs.
+* *subscribed*: only the types that the backend asked for, here those that a session needs: words
+  when they are whole.
 * *batched*: so many frames a message. A page waits 8 ms for more, so it depends on how the
   service sends: the events that open or end a response come together, words in quick succession.
-* *words when whole*: without the deltas of words too. A page cannot be asked for that yet: a
-  session wants them to know at any time what has been said. It tells what they cost.
 """
 
 import importlib
@@ -105,7 +104,6 @@ def _batched(frames: Sequence[str], size: int) -> list[str]:
 def _ways(frames: Sequence[str]) -> dict[str, Way]:
     needed = Session.needs()
     fewer = [frame for frame in frames if json.loads(frame)["type"] in needed]
-    whole = [frame for frame in fewer if not json.loads(frame)["type"].endswith(".delta")]
     ways: dict[str, Way] = {}
     if any(isinstance(peer, AG2) for peer in installed_peers()):
         ways[AG2_ROW] = Way(Host(ag2_on_uvicorn), list(map(beta, frames)))
@@ -119,7 +117,6 @@ def _ways(frames: Sequence[str]) -> dict[str, Way]:
             f"talkwire, {name}: 4 a message, subscribed": way(_batched(fewer, 4)),
             f"talkwire, {name}: 10 a message": way(_batched(frames, 10)),
             f"talkwire, {name}: {BEST}": way(_batched(fewer, 10)),
-            f"talkwire, {name}: {BEST}, words when whole": way(_batched(whole, 10)),
         }
     return ways
 

@@ -192,7 +192,7 @@ def test_subscribing_narrows_to_what_was_asked_for_and_what_the_session_needs() 
             subscribed = page.init["subscribe"]
             assert set(subscribed) == {"rate_limits.updated", *Session.needs()}
             assert "response.function_call_arguments.done" in subscribed
-            assert "response.output_audio.delta" in subscribed
+            assert "response.output_audio.delta" not in subscribed
             assert "response.function_call_arguments.delta" not in subscribed
 
     run(main())

@@ -16,7 +16,9 @@ from support.frames import (
     completed,
     error,
     event,
+    item_added,
     item_done,
+    message,
     output_item,
     response_created,
     response_done,
@@ -528,6 +530,38 @@ def test_a_subscription_always_holds_what_the_session_needs() -> None:
         "input_audio_buffer.speech_started",
         "output_audio_buffer.started",
     } <= set(chosen)
+    assert not [each for each in chosen if each.endswith(".delta")]
+
+
+def test_words_are_told_whole_to_who_subscribes_to_less() -> None:
+    def said(needs: frozenset[str] | None) -> list[str]:
+        page = Page()
+        for frame in spoken_turn():
+            if needs is None or frame["type"] in needs:
+                page.say(frame)
+        return [item.text for item in page.session.conversation]
+
+    assert said(Session.needs()) == said(None) == ["What is the weather?", "It is sunny."]
+
+
+def spoken_turn() -> list[Frame]:
+    """The user's words, before their item, and the model's."""
+    heard = {"item_id": "item_u", "content_index": 0}
+    asked = "conversation.item.input_audio_transcription"
+    answer = {"response_id": "r1", "item_id": "item_a", "output_index": 0, "content_index": 0}
+    spoken = "response.output_audio_transcript"
+    return [
+        session_updated(),
+        event(f"{asked}.delta", **heard, delta="What is"),
+        item_added(message("item_u", "user")),
+        event(f"{asked}.completed", **heard, transcript="What is the weather?"),
+        response_created("r1"),
+        item_added(message("item_a", "assistant", status="in_progress"), "item_u"),
+        event(f"{spoken}.delta", **answer, delta="It is "),
+        event(f"{spoken}.delta", **answer, delta="sunny."),
+        event(f"{spoken}.done", **answer, transcript="It is sunny."),
+        response_done("r1"),
+    ]
 
 
 def test_what_is_not_subscribed_changes_nothing_when_it_is_missing() -> None:

@@ -362,9 +362,11 @@ class Session:
     @classmethod
     def needs(cls) -> frozenset[str]:
         """The event types without which the session would not know where it stands, old names
-        included: a page passes on what it hears.
+        included: a page passes on what it hears. Words are needed whole: a `.delta` says nothing
+        that is not said again.
         """
-        needed = {wire_type(kind) for kind in (*QUIET, *ITEMS, *MOVES, *TIMES)}
+        types = {wire_type(kind) for kind in (*QUIET, *ITEMS, *MOVES, *TIMES)}
+        needed = {each for each in types if not each.endswith(".delta")}
         return frozenset(needed | {old for old, new in EVENTS.items() if new in needed})
 
     def continuation(self, *, max_image: int = MAX_IMAGE) -> list[Retold]:
