@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
+import anyio
 import attrs
 
 from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
@@ -69,7 +70,8 @@ class Connection:
     cancelled meanwhile has been made all the same: what it queued leaves with what comes next.
 
     With a sideband (`attach`) two transports are waited for at once, each in a task that ends
-    with the `async with` block. Leaving the block ends the session and closes the transports.
+    with the `async with` block and reads a message ahead. Leaving the block ends the session and
+    closes the transports.
     """
 
     def __init__(self, protocol: Session | Relay, transport: Transport) -> None:
@@ -170,7 +172,7 @@ class Connection:
         tasks = [wire.hearing for wire in self._wires if wire.hearing is not None]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         heard: list[tuple[_Wire, str | bytes | TransportClosed]] = []
-        for wire in self._wires:
+        for wire in reversed(self._wires):  # the sideband first: a page's end ends its session
             if wire.hearing is not None and wire.hearing.done():
                 heard.append((wire, wire.hearing.result()))
                 wire.hearing = None
@@ -228,9 +230,9 @@ class Connection:
             ending.callback(self._closed.set)
             for wire in self._wires:
                 ending.push_async_callback(_end, wire)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORD_S):
-                    await self.flush()
+            # Cancelled it is said too: there are cancels that strike again and again.
+            with anyio.move_on_after(LAST_WORD_S, shield=True):
+                await self.flush()
 
     async def wait_closed(self) -> None:
         """Wait until the session has ended and its last word is out; somebody must iterate."""
@@ -302,10 +304,13 @@ class Connection:
 
 
 async def _end(wire: _Wire) -> None:
-    await wire.transport.close()
-    if wire.hearing is not None:
-        wire.hearing.cancel()
-        await asyncio.wait([wire.hearing])
+    with anyio.move_on_after(LAST_WORD_S, shield=True):
+        try:
+            await wire.transport.close()
+        finally:
+            if wire.hearing is not None:
+                wire.hearing.cancel()
+                await asyncio.wait([wire.hearing])
 
 
 def _now() -> float:

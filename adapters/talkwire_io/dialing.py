@@ -135,18 +135,21 @@ def dial(
     Leaving the block ends the session and closes the websocket.
 
     Raises MissingKey, KeyRefused, CallNotFound, ServiceError for any other refusal and
-    ServiceUnreachable; ValueError for both of `model` and `call_id`, or what is no call id.
+    ServiceUnreachable; LocalProtocolError for settings that cannot be sent; ValueError for both of
+    `model` and `call_id`, or what is no call id.
     """
     if service is None:
         service = OpenAI.from_env(api_key=api_key)
     elif api_key is not None:
         raise ValueError("the service has its key: pass service= or api_key=, not both")
+    plane = DIRECT if call_id is None else SIDEBAND
+    check_settings(settings, plane, kind=kind, dialect=dialect)
     headers = service.headers(safety_identifier)
     if dialect is Dialect.BETA:
         headers["OpenAI-Beta"] = "realtime=v1"
     return Dial(
         service=service,
-        plane=DIRECT if call_id is None else SIDEBAND,
+        plane=plane,
         url=_address(service, model, call_id, kind),
         headers=headers,
         retry_s=0 if call_id is None else retry_s,
@@ -159,6 +162,18 @@ def dial(
         retain=retain,
         delays=delays,
     )
+
+
+def check_settings(
+    settings: JsonObject,
+    plane: Plane,
+    *,
+    kind: Kind = Kind.REALTIME,
+    dialect: Dialect = Dialect.GA,
+) -> None:
+    """Raise LocalProtocolError for a configuration that could not be sent, before anything is."""
+    scratch = Session(plane=plane, kind=kind, dialect=dialect, now=0.0)
+    scratch.session_update(settings, now=0.0)
 
 
 def _address(service: OpenAI, model: str | None, call_id: str | None, kind: Kind) -> str:

@@ -55,6 +55,8 @@ class ServiceError(Exception):
     `message` says how. `request_id` is what the service's support asks for.
     """
 
+    call_id: str | None = None
+    """Of a call that was opened without an answer for the page: hang it up."""
     hint = ""
     """What to change, where the status tells."""
 
@@ -423,7 +425,9 @@ def _read_call(response: httpx2.Response) -> Call:
         raise _error(response, "an answer whose Location names no call")
     if not response.text.startswith("v=0"):
         kind = response.headers.get("content-type", "no content type")
-        raise _error(response, f"call {named[1]} was opened without an SDP answer ({kind})")
+        error = _error(response, f"call {named[1]} was opened without an SDP answer ({kind})")
+        error.call_id = named[1]
+        raise error
     return Call(named[1], response.text)
 
 

@@ -3,8 +3,13 @@
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Container, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Container, Generator, Iterable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -16,6 +21,7 @@ from talkwire import (
     SIDEBAND,
     JsonObject,
     PageEvent,
+    PageHello,
     PageOffer,
     Plane,
     Relay,
@@ -25,12 +31,13 @@ from talkwire import (
 from talkwire.recording import Write
 from talkwire.recording import record as recorded
 
-from .dialing import Dial, dial
+from .dialing import Dial, check_settings, dial
 from .openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
 from .transport import Transport
 
 HANG_UP_S = 5.0
 """How long hanging up may hold up a block that was cancelled."""
+Admit = Callable[[PageHello], Awaitable[bool]]
 _REFUSALS = (MissingKey, ServiceError, ServiceUnreachable)
 _log = logging.getLogger(__name__)
 
@@ -49,6 +56,7 @@ class PageCall:
     calls_url: str | None
     origins: Container[str] | None
     safety_identifier: str | None
+    admit: Admit | None
     record: Write | None
 
     @property
@@ -80,6 +88,7 @@ def page_call(
     calls_url: str | None = None,
     origins: Container[str] | None = None,
     safety_identifier: str | None = None,
+    admit: Admit | None = None,
     record: Write | None = None,
 ) -> PageCall:
     """One call for the page behind a websocket.
@@ -91,15 +100,21 @@ def page_call(
     (None: at the service), and passes on what it hears: claims (S3). `subscribe` then names the
     event types to receive beside those the session needs (None: all).
 
-    `origins` is who may connect (None: pages of this same host; S1), `safety_identifier` a stable
-    id of the user, hashed by you, `record` takes the lines of a recording (`talkwire.recording`).
+    `origins` is who may connect (None: pages of this same host; S1). `admit` looks at the page's
+    hello, with the ticket it shows, before anything is spent on it; False sends it away (S2).
+    `safety_identifier` is a stable id of the user, hashed by you, `record` takes the lines of a
+    recording (`talkwire.recording`).
 
     When the page goes, iterating ends; leaving the block says goodbye and hangs the call up.
 
     Raises MissingKey, ServiceError (KeyRefused, CallNotFound) or ServiceUnreachable where the
-    service would not have the call; the page has been told by then. A page of another origin gets
-    403 before the websocket is accepted.
+    service would not have the call; the page has been told by then. LocalProtocolError or
+    ValueError for arguments that no call can be made of. A page of another origin gets 403 before
+    the websocket is accepted.
     """
+    if sideband and (subscribe is not None or calls_url is not None):
+        raise ValueError("subscribe= and calls_url= are for pages that pass on: sideband=False")
+    check_settings(settings, SIDEBAND)
     return PageCall(
         settings=settings,
         service=service,
@@ -107,8 +122,9 @@ def page_call(
         sideband=sideband,
         subscribe=subscribe,
         calls_url=calls_url,
-        origins=origins,
+        origins=(origins,) if isinstance(origins, str) else origins,
         safety_identifier=safety_identifier,
+        admit=admit,
         record=record,
     )
 
@@ -173,25 +189,27 @@ class _Opening(Generic[Connection]):
         relay.ask_for_offer(now=self.runtime.now())
         afterwards = AsyncExitStack()
         async with afterwards, self.runtime.connection(relay, self.transport) as connection:
-            try:
-                offer = await connection.wait_for(PageOffer)
-                if offer is not None:
-                    await self._answer(relay, offer, connection, afterwards)
-            except _REFUSALS as error:
-                relay.close("service_refused", _for_the_page(error), now=self.runtime.now())
-                raise
-            yield connection
+            with self._telling(relay):
+                if await self._admits(relay, connection):
+                    offer = await connection.wait_for(PageOffer)
+                    if offer is not None:
+                        await self._answer(relay, offer, connection, afterwards)
+                yield connection
 
     async def _answer(
         self, relay: Relay, offer: PageOffer, connection: Connection, afterwards: AsyncExitStack
     ) -> None:
         """Attach to the call before the page has its answer: so the session hears all of it."""
         asked, service = self.call, self.service
-        call = await service.call(
-            offer.sdp, asked.session, safety_identifier=asked.safety_identifier
-        )
+        user = asked.safety_identifier
+        try:
+            call = await service.call(offer.sdp, asked.session, safety_identifier=user)
+        except ServiceError as error:
+            if error.call_id is not None:  # it was opened all the same
+                await _hang_up(service, error.call_id)
+            raise
         afterwards.push_async_callback(_hang_up, service, call.call_id)
-        sideband = dial({}, call_id=call.call_id, service=service)
+        sideband = dial({}, call_id=call.call_id, service=service, safety_identifier=user)
         connection.attach(
             await afterwards.enter_async_context(self.runtime.open_transport(sideband))
         )
@@ -202,27 +220,49 @@ class _Opening(Generic[Connection]):
     @asynccontextmanager
     async def by_key(self) -> AsyncGenerator[Connection]:
         """Have the page post its offer with an ephemeral key."""
-        asked, service = self.call, self.service
-        try:
-            key = await service.client_secret(
-                asked.session, safety_identifier=asked.safety_identifier
-            )
-        except _REFUSALS as error:
-            await _send_away(error, self.transport, self.runtime)
-            raise
-        # Not before: the page cannot say hello while it waits for us, and its time would run.
-        relay, now = self._relay(RELAY), self.runtime.now()
-        relay.session.session_update(asked.settings, now=now)
-        relay.open_call(asked.calls_url or service.calls_url, key.value.reveal(), now=now)
+        relay = self._relay(RELAY)
         try:
             async with self.runtime.connection(relay, self.transport) as connection:
-                yield connection
+                with self._telling(relay):
+                    if await self._admits(relay, connection):
+                        await self._hand_out_key(relay, connection)
+                    yield connection
         finally:
             # Which call that is, the page alone says, and the service hangs up any of our
             # project's (S10): a page that knew the id of another user's could end it. Ids are
             # unguessable.
             if relay.call_id is not None:
-                await _hang_up(service, relay.call_id)
+                await _hang_up(self.service, relay.call_id)
+
+    async def _hand_out_key(self, relay: Relay, connection: Connection) -> None:
+        asked, service = self.call, self.service
+        key = await service.client_secret(asked.session, safety_identifier=asked.safety_identifier)
+        now = self.runtime.now()
+        relay.session.session_update(asked.settings, now=now)
+        relay.open_call(asked.calls_url or service.calls_url, key.value.reveal(), now=now)
+        await connection.flush()
+
+    async def _admits(self, relay: Relay, connection: Connection) -> bool:
+        """Hear the page's hello: nothing is spent on who says none, or may not call (S2)."""
+        hello = await connection.wait_for(PageHello)
+        if hello is None or relay.closed:
+            return False
+        if self.call.admit is None or await self.call.admit(hello):
+            return True
+        relay.close("refused", "The server does not take this call.", now=self.runtime.now())
+        return False
+
+    @contextmanager
+    def _telling(self, relay: Relay) -> Generator[None]:
+        """Tell the page why it was that its call did not open, or broke off."""
+        try:
+            yield
+        except _REFUSALS as error:
+            relay.close("service_refused", _for_the_page(error), now=self.runtime.now())
+            raise
+        except Exception:
+            relay.close("failed", "The server failed.", now=self.runtime.now())
+            raise
 
     def _relay(self, plane: Plane) -> Relay:
         asked, now = self.call, self.runtime.now()

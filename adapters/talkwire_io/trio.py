@@ -173,7 +173,7 @@ class Connection:
                 for wire in self._wires:
                     first.start_soon(wire.hear_first, first.cancel_scope)
         heard: list[tuple[_Wire, str | bytes | TransportClosed]] = []
-        for wire in self._wires:
+        for wire in reversed(self._wires):  # the sideband first: a page's end ends its session
             if wire.heard is not None:
                 heard.append((wire, wire.heard))
                 wire.heard = None
@@ -231,7 +231,7 @@ class Connection:
             ending.callback(self._closed.set)
             for wire in self._wires:
                 ending.push_async_callback(_end, wire)
-            # Cancelled it is said too: on asyncio a cancel strikes once, and not here.
+            # Cancelled it is said too: there are cancels that strike again and again.
             with trio.move_on_after(LAST_WORD_S, shield=True):
                 await self.flush()
 

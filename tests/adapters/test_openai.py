@@ -472,7 +472,9 @@ def test_a_call_opened_without_an_answer_is_named_so_that_it_can_be_hung_up(
     run: Run, service: Service
 ) -> None:
     service.reply = opened(body="")
-    assert "rtc_u0_abc" in refusal(run, service).message
+    error = refusal(run, service)
+    assert "rtc_u0_abc" in error.message
+    assert error.call_id == "rtc_u0_abc"
 
 
 # No answer at all

@@ -27,7 +27,9 @@ from talkwire import (
     CommandSettled,
     FunctionCall,
     InvalidFrame,
+    LocalProtocolError,
     Outcome,
+    PageHello,
     PageLeft,
     PageReady,
     PageText,
@@ -41,6 +43,7 @@ from talkwire import (
 from talkwire.realtime.engine import ResponseRequested
 from talkwire_io.asyncio import Connection
 from talkwire_io.openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
+from talkwire_io.page import page_call
 from talkwire_io.quart import QUEUED_MESSAGES, PageConnection, PageTransport, blueprint, connect
 from talkwire_io.tools import Tools, tool
 
@@ -257,9 +260,10 @@ def test_no_two_calls_make_the_same_ids() -> None:
         backend = Backend(body)
         async with backend.page() as page:
             await page.open()
+            said = await page.hear()
             await page.socket.close()
             await backend.after.wait()
-        return str(page.init["commands"][-1]["item"]["id"])
+        return str(said["item"]["id"])
 
     async def main() -> None:
         assert await opened() != await opened()
@@ -499,7 +503,7 @@ def test_an_error_in_the_handler_ends_the_call_for_everybody() -> None:
         async with backend.page() as page:
             await page.open()
             last, code = await page.bye()
-            assert (last["code"], code) == ("ended", 1000)
+            assert (last["code"], code) == ("failed", 1000)
             assert await backend.clerk.hung_up.get() == "rtc_test"
         assert isinstance(backend.error, ZeroDivisionError)
 
@@ -825,6 +829,7 @@ def test_a_service_that_refuses_is_told_to_the_page_and_raised(
         backend = Backend()
         backend.clerk.status, backend.clerk.body = status, body
         async with backend.page() as page:
+            await page.hello()
             last, code = await page.bye()
             assert last == {"type": "talkwire.bye", "code": "service_refused", "message": shown}
             assert code == 1000
@@ -841,6 +846,7 @@ def test_a_service_that_cannot_be_reached_is_told_to_the_page_and_raised() -> No
     async def main() -> None:
         backend = Backend(service=OpenAI(KEY, base_url="http://127.0.0.1:9/v1"))
         async with backend.page() as page:
+            await page.hello()
             last, _ = await page.bye()
             assert last["code"] == "service_refused"
             assert last["message"] == "The voice service cannot be reached."
@@ -848,6 +854,49 @@ def test_a_service_that_cannot_be_reached_is_told_to_the_page_and_raised() -> No
         assert isinstance(backend.error, ServiceUnreachable)
 
     run(main())
+
+
+def test_a_page_that_is_not_admitted_costs_nothing_and_is_sent_away_s2() -> None:
+    async def admit(hello: PageHello) -> bool:
+        return hello.ticket == "good"
+
+    async def opened(ticket: str) -> tuple[Backend, Frame]:
+        backend = Backend(admit=admit)
+        async with backend.page() as page:
+            await page.say({"type": "talkwire.hello", "version": 1, "ticket": ticket})
+            return backend, await page.hear()
+
+    async def main() -> None:
+        backend, answer = await opened("bad")
+        assert (answer["type"], answer["code"]) == ("talkwire.bye", "refused")
+        assert backend.clerk.sessions == []
+        backend, answer = await opened("good")
+        assert answer["type"] == "talkwire.init"
+        assert len(backend.clerk.sessions) == 1
+
+    run(main())
+
+
+def test_one_origin_is_one_origin_and_not_its_letters_s1() -> None:
+    call = page_call({}, origins="https://example.com")
+    assert call.may_connect("https://example.com", "other", secure=True)
+    assert not call.may_connect("https://example.co", "other", secure=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"settings": {"tools": Tools([])}}, LocalProtocolError),
+        ({"settings": {}, "subscribe": ["error"]}, ValueError),
+        ({"settings": {}, "calls_url": "/calls"}, ValueError),
+    ],
+    ids=["no JSON", "subscribe", "calls_url"],
+)
+def test_arguments_that_no_call_can_be_made_of_are_refused_at_once(
+    arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        connect(**arguments)
 
 
 def test_a_missing_key_is_told_to_the_page_and_raised(monkeypatch: pytest.MonkeyPatch) -> None:

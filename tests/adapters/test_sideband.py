@@ -282,3 +282,33 @@ def test_a_cancel_with_a_message_loses_nothing_that_either_said(
             assert sum(isinstance(each, UnknownEvent) for each in seen) == 3
 
     runtime.run(main)
+
+
+def test_what_the_sideband_said_comes_before_the_end_of_a_page_that_left_meanwhile(
+    runtime: Runtime,
+) -> None:
+    async def main() -> None:
+        call = await Call().opened()
+        async with call.connection as connection:
+            await call.page.send(BYE)
+            await call.far.send(text_of(response_created("r1")))
+            kinds = [type(event).__name__ for event in await all_of(connection)]
+            assert "ResponseCreated" in kinds and "Anomaly" not in kinds
+            assert kinds[-1] == "SessionClosed"
+
+    runtime.run(main)
+
+
+def test_a_block_that_is_cancelled_for_good_says_goodbye_and_closes_both(runtime: Runtime) -> None:
+    """A cancel scope strikes at every wait; a task that is cancelled only once."""
+
+    async def main() -> None:
+        call = await Call().opened()
+        with anyio.CancelScope() as scope:
+            async with call.connection as connection:
+                scope.cancel()
+                await connection.wait_for(PageText)
+        assert call.page_heard()[-1]["type"] == "talkwire.bye"
+        assert (call.sideband.closes, call.page.other.closes) == (1, 1)
+
+    runtime.run(main)
