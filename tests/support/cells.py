@@ -11,6 +11,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import anyio
@@ -31,8 +32,9 @@ from talkwire import Session
 from talkwire_io.openai import OpenAI
 
 Act = Callable[["Ends"], Awaitable[None]]
+Before = Callable[[Peer], Awaitable[None]]
 Manner = Callable[[Talk, Connection], Awaitable[None]]
-LIMIT_S = 30.0
+LIMIT_S = 20.0
 """Real seconds after which a conversation on a real server has hung."""
 
 
@@ -60,11 +62,10 @@ class Ends:
             unheard += (await (await self.peer(wire)).receive()).split("\n")
         return unheard.popleft()
 
-    async def gone(self) -> None:
-        """Be gone at once, once the user has all that was said. Behind a page it is the page that
-        goes, and the service hears the rest out."""
+    async def gone(self, wire: Wire) -> None:
+        """Be gone on this wire once the user has all that was said; hear out the other."""
         await self.talk.has_seen(self.seen)
-        await self.peers[next(iter(self.peers))].drop()
+        await (await self.peer(wire)).drop()
         async with anyio.create_task_group() as group:
             group.start_soon(self._hear_out)
             await self.talk.ended.wait()
@@ -120,9 +121,22 @@ class Cell(Protocol):
         """Close codes are told on the wire that carries the session."""
         ...
 
-    def run(
-        self, halls: Halls, script: Script, act: Act, manner: Manner = plainly, **options: Any
-    ) -> Talk:
+    @property
+    def pings(self) -> bool:
+        """Its wires have pings."""
+        ...
+
+    @property
+    def doubles(self) -> bool:
+        """What was given up while the wire was full may be sent twice."""
+        ...
+
+    @property
+    def watchful(self) -> Cell | None:
+        """The same, where a far end that answers no ping is soon given up; None: it never is."""
+        ...
+
+    def run(self, halls: Halls, script: Script, act: Act, manner: Manner = plainly) -> Talk:
         """Have a talk, whose far end is moved by `act`."""
         ...
 
@@ -142,9 +156,22 @@ class ServiceCell:
     def codes(self) -> bool:
         return self.binding.tells_codes
 
-    def run(
-        self, halls: Halls, script: Script, act: Act, manner: Manner = plainly, **options: Any
-    ) -> Talk:
+    @property
+    def pings(self) -> bool:
+        return self.binding.tells_codes
+
+    @property
+    def doubles(self) -> bool:
+        return False
+
+    @property
+    def watchful(self) -> Cell | None:
+        if not self.pings:
+            return None
+        link = partial(self.binding.link, ping_interval=20, ping_timeout=20)
+        return attrs.evolve(self, binding=attrs.evolve(self.binding, link=link))
+
+    def run(self, halls: Halls, script: Script, act: Act, manner: Manner = plainly) -> Talk:
         talks: list[Talk] = []
 
         async def main() -> None:
@@ -152,7 +179,7 @@ class ServiceCell:
             now = self.binding.now()
             session = Session(plane=PLANES[self.way], now=now)
             session.session_update(script.settings, now=now)
-            async with self.binding.link(**options) as (transport, peer):
+            async with self.binding.link() as (transport, peer):
                 async with anyio.create_task_group() as group:
                     group.start_soon(talk.run, self.binding.connect(session, transport))
                     await act(Ends(talk, {"service": peer}))
@@ -176,9 +203,23 @@ class PageCell:
     def codes(self) -> bool:
         return self.binding.tells_codes or self.way == "relay+sideband"
 
-    def run(
-        self, halls: Halls, script: Script, act: Act, manner: Manner = plainly, **options: Any
-    ) -> Talk:
+    @property
+    def pings(self) -> bool:
+        return True
+
+    @property
+    def doubles(self) -> bool:
+        return self.binding.doubles and self.way == "relay"
+
+    @property
+    def watchful(self) -> Cell | None:
+        if self.binding.watchful is None:
+            return None
+        name = f"{self.binding.name} that pings"
+        binding = attrs.evolve(self.binding, name=name, serve=self.binding.watchful)
+        return attrs.evolve(self, binding=binding)
+
+    def run(self, halls: Halls, script: Script, act: Act, manner: Manner = plainly) -> Talk:
         hall = halls.of(self.binding)
 
         async def main() -> Talk:
@@ -187,8 +228,11 @@ class PageCell:
                     talk = Talk(script.user, manner, self.codes)
                     hall.expect(self._handler(script, talk, desk.url))
                     peer, _ = await knock(hall.port)
-                    await act(Ends(talk, {"page": peer}, desk))
-                    await talk.ended.wait()
+                    try:
+                        await act(Ends(talk, {"page": peer}, desk))
+                        await talk.ended.wait()
+                    finally:
+                        await peer.drop()
             return talk
 
         return asyncio.run(main())
@@ -228,41 +272,60 @@ CELLS: tuple[Cell, ...] = (
 )
 
 
-def play(halls: Halls, cell: Cell, script: Script, **how: Any) -> tuple[Alone, Talk]:
-    """A script in the core alone, and on a binding. `cut`: the far end is gone after so many
-    entries of the score."""
-    cut: int | None = how.pop("cut", None)
-    alone = Alone(script, cell.way, codes=cell.codes, cut=cut).perform()
+def play(
+    halls: Halls,
+    cell: Cell,
+    script: Script,
+    manner: Manner = plainly,
+    *,
+    cut: int | None = None,
+    gone: Wire | None = None,
+    before: Before | None = None,
+) -> tuple[Alone, Talk]:
+    """A script in the core alone, and on a binding. After so many entries of the score as `cut` the
+    wire `gone` breaks. `before` is done before anything is heard."""
+    alone = perform(cell, script, cut=cut, gone=gone)
     far = FarEnd(cell.way)
 
     async def act(ends: Ends) -> None:
-        await follow(ends, far, alone.score)
+        await follow(ends, far, alone.score, before)
         if cut is None:
             await ends.hear_out()
         else:
-            await ends.gone()
+            await ends.gone(alone.gone)
 
-    talk = cell.run(halls, script, act, **how)
+    talk = cell.run(halls, script, act, manner)
     assert far.heard == alone.far.heard
     return alone, talk
 
 
-async def follow(ends: Ends, far: FarEnd, score: Sequence[Entry]) -> None:
-    """Say and hear what the score says. What was said on one wire has been handed to the user
-    before anything is said on another."""
-    last: Say | None = None
+def perform(
+    cell: Cell, script: Script, *, cut: int | None = None, gone: Wire | None = None
+) -> Alone:
+    """A script in the core alone, as it looks on this cell's plane."""
+    wire: Wire = gone or ("page" if cell.way in PAGE_WAYS else "service")
+    return Alone(script, cell.way, codes=cell.codes, cut=cut, gone=wire).perform()
+
+
+async def follow(
+    ends: Ends, far: FarEnd, score: Sequence[Entry], before: Before | None = None
+) -> None:
+    """Say and hear what the score says. Before a move, and before anything is said on another wire,
+    the user has been handed what was said so far."""
+    wire: Wire | None = None
     for entry in score:
-        if last is not None and isinstance(entry, Say | Close) and entry.wire != last.wire:
-            await ends.talk.has_seen(last.seen)
+        if isinstance(entry, Do) or (isinstance(entry, Say | Close) and entry.wire != wire):
+            await ends.talk.has_seen(ends.seen)
         match entry:
             case Do(move):
                 far.do(move)
-            case Hear(wire):
-                far.take(await ends.hear(wire))
-            case Say(wire):
-                await (await ends.peer(wire)).send(far.said[wire].popleft())
-                last = entry
+            case Hear(wire_heard):
+                if before is not None:
+                    await before(await ends.peer(wire_heard))
+                far.take(await ends.hear(wire_heard))
+            case Say(wire, seen):
+                peer = await ends.peer(wire)
+                await peer.send(far.said[wire].popleft())
+                ends.seen = seen
             case Close(wire, code, reason):
                 await (await ends.peer(wire)).close(code, reason)
-    if last is not None:
-        ends.seen = last.seen

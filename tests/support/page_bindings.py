@@ -62,8 +62,8 @@ class PageBinding:
     serve: Serve
     tells_codes: bool = True
     """Its server tells the code and the reason of a page's close."""
-    finds_silence: bool = True
-    """Its server gives up a page that answers no ping."""
+    watchful: Serve | None = None
+    """Its server gives up a page that answers no ping: so served, it does soon."""
     doubles: bool = False
     """A message whose sending was cancelled while the socket was full may be sent twice."""
 
@@ -173,7 +173,7 @@ def _starlette(
 
 
 PAGE_BINDINGS = (
-    PageBinding("quart", _quart, tells_codes=False, finds_silence=False, doubles=True),
-    PageBinding("quart-trio", _quart_trio, tells_codes=False, finds_silence=False),
-    PageBinding("starlette", _starlette),
+    PageBinding("quart", _quart, tells_codes=False, doubles=True),
+    PageBinding("quart-trio", _quart_trio, tells_codes=False),
+    PageBinding("starlette", _starlette, watchful=partial(_starlette, keepalive_s=0.5)),
 )
