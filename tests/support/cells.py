@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 import attrs
@@ -71,11 +71,11 @@ class Ends:
             await self.talk.ended.wait()
             group.cancel_scope.cancel()
 
-    async def hear_out(self) -> None:
-        """Take what still comes on any wire, and answer its close."""
+    async def hear_out(self, *wires: Wire) -> None:
+        """Take what still comes on these wires, none: on any, and answer its close."""
         async with anyio.create_task_group() as group:
-            for peer in self.peers.values():
-                group.start_soon(_hear_out, peer)
+            for wire in wires or self.peers:
+                group.start_soon(_hear_out, await self.peer(wire))
 
     async def _hear_out(self) -> None:
         async with anyio.create_task_group() as group:
@@ -238,7 +238,7 @@ class PageCell:
         return asyncio.run(main())
 
     def _handler(self, script: Script, talk: Talk, url: str) -> Handler:
-        async def handle(connect: Connect, _: Callable[[], Any]) -> None:
+        async def handle(connect: Connect, _: object) -> None:
             sideband = self.way == "relay+sideband"
             async with plain_http(url) as service:
                 await talk.run(connect(script.settings, service=service, sideband=sideband))
