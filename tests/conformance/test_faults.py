@@ -11,8 +11,9 @@ from collections import Counter
 
 import pytest
 
-from support.cells import CELLS, Cell, Ends, Halls, PageCell, ServiceCell, follow, perform, play
+from support.cells import CELLS, Cell, Halls, PageCell, ServiceCell, perform, play
 from support.conversation import Do, Script, points
+from support.ends import Ends, follow
 from support.far_end import PAGE_WAYS, FarEnd, Wire, listens_again
 from support.peers import Peer, WebSocketPeer
 from support.scripts import FLOOD, LARGE, PIECES, TOOLS, TYPED
