@@ -131,7 +131,8 @@ class Connection:
 
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
-        if self._more:  # who was to take it along has been cancelled
+        # Who was to send it has been cancelled; it may have been whoever reads.
+        if self._more or any(wire.unsent is not None for wire in self._wires):
             await self._pass_on()
         waiting = trio.CancelScope(deadline=self._deadline())
         try:

@@ -107,9 +107,17 @@ async def _open(call: Dial, stack: AsyncExitStack) -> ClientConnection:
 class Unblocked(ClientConnection):
     """The library's connection, mended in two places where it would wait for ever."""
 
+    _reader: trio.lowlevel.Task | None = None
+
+    async def recv_events(self) -> None:
+        self._reader = trio.lowlevel.current_task()
+        await super().recv_events()
+
     async def send_data(self) -> None:
-        """Read on while a message waits for room: with nothing to answer, the lock is not ours."""
-        if self.protocol.writes:
+        """Read on while a message waits for room: who sends it takes our answers along."""
+        if self.send_lock.locked() and trio.lowlevel.current_task() is self._reader:
+            return
+        while self.protocol.writes:
             await super().send_data()
 
     async def close_stream(self) -> None:

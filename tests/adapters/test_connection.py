@@ -696,3 +696,28 @@ def test_who_cannot_write_holds_up_nobody_s_reading_and_no_frame_is_forgotten(
                 reading.cancel()
 
     runtime.run(main)
+
+
+def test_what_a_reader_was_about_to_answer_when_it_gave_up_leaves_when_it_reads_on(
+    runtime: Runtime,
+) -> None:
+    async def main() -> None:
+        here, page = wire()
+        here.slow = True  # so that a cancel finds it sending
+        relay = Relay(Session(plane=RELAY, now=clock()), now=clock())
+        relay.open_call("/calls", "ek_1", now=clock())
+        call = driving(relay, here)
+        await page.send('{"type":"talkwire.hello","version":1}')
+        with pytest.raises(TimeoutError):
+            async with runtime.giving_up(0.005):
+                await anext(call)
+        assert here.sent == []
+        assert isinstance(await anext(call), PageHello)
+        async with anyio.create_task_group() as group:
+            group.start_soon(functools.partial(anext, call, None))
+            begun = clock()
+            assert json.loads(await page.receive())["type"] == "talkwire.init"
+            assert clock() - begun < 1
+            group.cancel_scope.cancel()
+
+    runtime.run(main)

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from support.far_end import ALL_WAYS, CALL_ID, PLANES, SDP, FarEnd, Move, Way, Wire
+from support.far_end import ALL_WAYS, CALL_ID, PAGE_WAYS, PLANES, SDP, FarEnd, Move, Way, Wire
 from talkwire import (
     CommandSettled,
     Event,
@@ -113,7 +113,9 @@ class Alone:
     way: Way
     codes: bool = True
     cut: int | None = None
-    """The far end is gone after so many entries of the score."""
+    """Somebody is gone after so many entries of the score."""
+    gone: Wire = attrs.field()
+    """Whose wire that is: behind a page, the page's unless told."""
     far: FarEnd = attrs.field(init=False)
     session: Session = attrs.field(init=False)
     doors: dict[Wire, Session | Relay] = attrs.field(init=False)
@@ -121,6 +123,10 @@ class Alone:
     trace: list[Told] = attrs.field(factory=list[Told])
     _waiting: list[Event | PageEvent] = attrs.field(factory=list[Event | PageEvent])
     _opened: bool = attrs.field(init=False)
+
+    @gone.default
+    def _the_nearest(self) -> Wire:
+        return "page" if self.way in PAGE_WAYS else "service"
 
     def __attrs_post_init__(self) -> None:
         self.far = FarEnd(self.way)
@@ -144,10 +150,10 @@ class Alone:
             if move is not None and not self._over:
                 self.score.append(Do(move))
                 self.far.do(move)
+                self._drain()
             self._talk()
         if self._is_cut:
-            door = self.doors["page" if self.far.has_page else "service"]
-            self._happened(door.receive_close(now=0))
+            self._happened(self.doors[self.gone].receive_close(now=0))
             self._opened = True
         self._tell()
         return self
@@ -204,14 +210,21 @@ class Alone:
 
     def _drain(self) -> None:
         for wire, door in self.doors.items():
-            while not self._is_cut and (message := door.next_frame()) is not None:
+            while (
+                not (self._is_cut or self.far.deaf) and (message := door.next_frame()) is not None
+            ):
                 for line in message.split("\n"):
                     if not self._is_cut:
                         self.score.append(Hear(wire))
                         self.far.take(line)
 
 
-def points(script: Script, way: Way) -> range:
-    """Where the far end may be gone: after each thing that it said or heard, up to its close."""
+def points(script: Script, way: Way, gone: Wire) -> range:
+    """Where that wire may be gone: after each thing that was said or heard, from the first on this
+    wire on up to the close."""
     score = Alone(script, way).perform().score
-    return range(next(place for place, entry in enumerate(score) if isinstance(entry, Close)) + 1)
+    end = next(place for place, entry in enumerate(score) if isinstance(entry, Close))
+    if gone == "page" or way not in PAGE_WAYS:
+        return range(end + 1)
+    begin = next(place for place, entry in enumerate(score) if entry == Hear(gone))
+    return range(begin + 1, end + 1)

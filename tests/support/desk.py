@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import anyio
 import attrs
 import h11
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from websockets.server import ServerProtocol
 
 from support.far_end import CALL_ID, SDP
@@ -115,15 +116,18 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk() -> AsyncIterator[Desk]:
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    line = socket.create_server(("127.0.0.1", 0))
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CHUNK)  # so that it can be full
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener = await SocketListener.from_socket(line)
     desk = Desk(listener.extra(SocketAttribute.local_port))
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, desk.serve)
-        try:
+    try:
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(listener.serve, desk.serve)
             yield desk
-        finally:
             group.cancel_scope.cancel()
-            for stream in (*desk.hung_up, *desk.sidebands):
-                stream.close()
-            for line in desk.lines:
-                await anyio.aclose_forcefully(line)
+    finally:
+        for stream in (*desk.hung_up, *desk.sidebands):
+            stream.close()
+        for connection in desk.lines:
+            await anyio.aclose_forcefully(connection)

@@ -51,6 +51,8 @@ class FarEnd:
     """The id of the response that was asked for last."""
     closing: tuple[int, str] | None = None
     """It closes the wire that carries the session, with this code and reason."""
+    deaf: bool = False
+    """It takes nothing for now."""
     _opened: bool = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -178,3 +180,12 @@ def says(line: str) -> Move:
         far.said[far.carrier].append(line)
 
     return move
+
+
+def stops_listening(far: FarEnd) -> None:
+    """From now on it takes nothing: what is sent to it fills the wire."""
+    far.deaf = True
+
+
+def listens_again(far: FarEnd) -> None:
+    far.deaf = False

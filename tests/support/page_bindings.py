@@ -31,11 +31,12 @@ import talkwire_io.quart
 import talkwire_io.quart_trio
 import talkwire_io.starlette
 from support.peers import CHUNK
+from talkwire_io.transport import Transport
 
 Connect = Callable[..., Any]
-Handler = Callable[[Connect, Callable[[], Any]], Awaitable[None]]
+Handler = Callable[[Connect, Callable[[], Awaitable[Transport]]], Awaitable[None]]
 """What a call is handled by: it is given `connect` without the framework's own arguments, and what
-makes a `Transport` of the websocket."""
+makes a `Transport` of the websocket, accepted."""
 
 
 @attrs.define
@@ -49,7 +50,9 @@ class Hall:
         """Have the next page handled by this."""
         self._handlers.append(handler)
 
-    async def receive(self, connect: Connect, transport: Callable[[], Any]) -> None:
+    async def receive(
+        self, connect: Connect, transport: Callable[[], Awaitable[Transport]]
+    ) -> None:
         await self._handlers.popleft()(connect, transport)
 
 
@@ -62,8 +65,8 @@ class PageBinding:
     serve: Serve
     tells_codes: bool = True
     """Its server tells the code and the reason of a page's close."""
-    finds_silence: bool = True
-    """Its server gives up a page that answers no ping."""
+    watchful: Serve | None = None
+    """Its server gives up a page that answers no ping: so served, it does soon."""
     doubles: bool = False
     """A message whose sending was cancelled while the socket was full may be sent twice."""
 
@@ -105,7 +108,10 @@ def _quart(hall: Hall, listener: socket.socket) -> Iterator[None]:
 
     @app.websocket("/talk")
     async def talk() -> None:
-        await hall.receive(talkwire_io.quart.connect, talkwire_io.quart.PageTransport)
+        async def transport() -> Transport:
+            return talkwire_io.quart.PageTransport()
+
+        await hall.receive(talkwire_io.quart.connect, transport)
 
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
@@ -126,7 +132,10 @@ def _quart_trio(hall: Hall, listener: socket.socket) -> Iterator[None]:
 
     @app.websocket("/talk")
     async def talk() -> None:
-        await hall.receive(talkwire_io.quart_trio.connect, talkwire_io.quart_trio.PageTransport)
+        async def transport() -> Transport:
+            return talkwire_io.quart_trio.PageTransport()
+
+        await hall.receive(talkwire_io.quart_trio.connect, transport)
 
     stop, token = trio.Event(), deque[trio.lowlevel.TrioToken]()
     begun = threading.Event()
@@ -149,10 +158,11 @@ def _starlette(
     hall: Hall, listener: socket.socket, *, keepalive_s: float | None = None
 ) -> Iterator[None]:
     async def talk(websocket: WebSocket) -> None:
-        await hall.receive(
-            partial(talkwire_io.starlette.connect, websocket),
-            partial(talkwire_io.starlette.PageTransport, websocket),
-        )
+        async def transport() -> Transport:
+            await websocket.accept()
+            return talkwire_io.starlette.PageTransport(websocket)
+
+        await hall.receive(partial(talkwire_io.starlette.connect, websocket), transport)
 
     app = Starlette(routes=[talkwire_io.starlette.route, WebSocketRoute("/talk", talk)])
     config = uvicorn.Config(
@@ -173,7 +183,7 @@ def _starlette(
 
 
 PAGE_BINDINGS = (
-    PageBinding("quart", _quart, tells_codes=False, finds_silence=False, doubles=True),
-    PageBinding("quart-trio", _quart_trio, tells_codes=False, finds_silence=False),
-    PageBinding("starlette", _starlette),
+    PageBinding("quart", _quart, tells_codes=False, doubles=True),
+    PageBinding("quart-trio", _quart_trio, tells_codes=False),
+    PageBinding("starlette", _starlette, watchful=partial(_starlette, keepalive_s=0.5)),
 )

@@ -10,11 +10,15 @@ from support.far_end import (
     answers,
     calls,
     closes,
+    listens_again,
     page_says,
+    says,
     speaks,
+    stops_listening,
     user_speaks,
 )
-from talkwire import Event, FunctionCall, PageEvent, PageText, commands, events
+from support.hop import tell
+from talkwire import Event, FunctionCall, PageEvent, PageText, UnknownEvent, commands, events
 
 Heard = Event | PageEvent
 Verbs = Sequence[Verb]
@@ -92,3 +96,38 @@ CLOSES = [
     )
     for code, why in [(1000, ""), (1001, "going away"), (1011, "é"), (4000, "beta is over")]
 ]
+
+PIECES = 30
+PIECE = "x" * 200_000  # all of them are more than any wire holds
+
+
+def floods(event: Heard, seen: Sequence[Told]) -> Verbs:
+    """When it is told to."""
+    if isinstance(event, UnknownEvent) and event.type == "flood":
+        return [("send", _item(f"{number} {PIECE}")) for number in range(PIECES)]
+    return []
+
+
+def _item(text: str) -> commands.ConversationItemCreate:
+    content = [{"type": "input_text", "text": text}]
+    return commands.ConversationItemCreate(
+        item={"type": "message", "role": "user", "content": content}
+    )
+
+
+FLOOD = Script(
+    "slow consumer",
+    [
+        stops_listening,
+        says('{"type":"flood"}'),
+        says('{"type":"meanwhile"}'),
+        listens_again,
+        closes(),
+    ],
+    floods,
+)
+LARGE = Script(
+    "a megabyte",
+    [says(tell(type="large", padding="x" * 1_000_000)), answers("Hi"), closes()],
+    types,
+)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import cycle
 from typing import Any
 
 import anyio
@@ -14,7 +15,7 @@ import sniffio
 import trio
 
 from support.bindings import Connection
-from support.conversation import Told, User, told
+from support.conversation import Told, User, Verb, told
 from talkwire import CommandSettled, Event, PageEvent
 
 
@@ -63,14 +64,22 @@ class Talk:
 
     async def take(self, call: Connection, event: Event | PageEvent) -> None:
         """Note an event, and do about it what the user does."""
+        for verb in self.note(event):
+            await self.do(call, verb)
+
+    def note(self, event: Event | PageEvent) -> Sequence[Verb]:
+        """Note an event; what the user does about it."""
         self.seen.append(told(event, codes=self.codes))
         if isinstance(event, CommandSettled):
             self.settled.append(event.event_id)
         for count, flag in list(self._watched):
             if len(self.seen) >= count:
                 flag.set()
-        for name, *arguments in self.user(event, self.seen):
-            self.asked.append(await getattr(call, name)(*arguments))
+        return self.user(event, self.seen)
+
+    async def do(self, call: Connection, verb: Verb) -> None:
+        name, *arguments = verb
+        self.asked.append(await getattr(call, name)(*arguments))
 
     async def has_seen(self, count: int) -> None:
         """Wait until the user has been handed so many events."""
@@ -90,17 +99,52 @@ async def plainly(talk: Talk, call: Connection) -> None:
 
 async def impatiently(talk: Talk, call: Connection) -> None:
     """Give up reading again and again, a little later each time, and go on."""
-    for patience in range(40):
+    over, patience = False, cycle(range(20))
+    while not over:
         with anyio.CancelScope() as reading:
             async with anyio.create_task_group() as group:
-                group.start_soon(_give_up, reading, patience)
+                group.start_soon(_give_up, reading, next(patience))
                 async for event in call:
                     with anyio.CancelScope(shield=True):
                         await talk.take(call, event)
-    await plainly(talk, call)
+                over = True
+                group.cancel_scope.cancel()
 
 
-async def _give_up(reading: anyio.CancelScope, patience: int) -> None:
+async def in_another_task(talk: Talk, call: Connection) -> None:
+    """Read on while something is sent."""
+    async with anyio.create_task_group() as group:
+        async for event in call:
+            if wanted := talk.note(event):
+                group.start_soon(_do_all, talk, call, wanted)
+
+
+async def _do_all(talk: Talk, call: Connection, wanted: Sequence[Verb]) -> None:
+    for verb in wanted:
+        await talk.do(call, verb)
+
+
+async def fickly(talk: Talk, call: Connection) -> None:
+    """Give up sending again and again, a little later each time, but for the last one: what was
+    given up leaves with what comes next."""
+    async with anyio.create_task_group() as group:
+        async for event in call:
+            if wanted := talk.note(event):
+                group.start_soon(_do_fickly, talk, call, wanted)
+
+
+async def _do_fickly(talk: Talk, call: Connection, wanted: Sequence[Verb]) -> None:
+    *given_up, last = wanted
+    for patience, verb in enumerate(given_up):
+        with anyio.CancelScope() as sending:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_give_up, sending, patience)
+                await talk.do(call, verb)
+                group.cancel_scope.cancel()
+    await talk.do(call, last)
+
+
+async def _give_up(scope: anyio.CancelScope, patience: int) -> None:
     for _ in range(patience):
         await anyio.lowlevel.checkpoint()
-    reading.cancel()
+    scope.cancel()
