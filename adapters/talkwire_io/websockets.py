@@ -57,10 +57,11 @@ class WebSocketTransport:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         self._closing = True
         try:
-            async with asyncio.timeout(CLOSE_S), asyncio.TaskGroup() as closing:
-                closing.create_task(self._read_on())
-                await self._websocket.close(code, reason)
-        except TimeoutError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S), asyncio.TaskGroup() as closing:
+                    closing.create_task(self._read_on())
+                    await self._websocket.close(code, reason)
+        finally:
             self._websocket.transport.abort()
 
     async def _read_on(self) -> None:
