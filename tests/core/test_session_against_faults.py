@@ -649,6 +649,16 @@ def test_ids_that_are_all_alike_say_nothing_of_what_is_told() -> None:
     assert [item.id for item in script.session.conversation] == ["a", "b"]
 
 
+def test_an_id_that_several_frames_had_says_nothing_of_their_like() -> None:
+    script = Script()
+    script.hear(session_updated())
+    clears = [script.session.send(commands.InputAudioBufferClear(), now=0.0) for _ in range(2)]
+    frame = {"type": "input_audio_buffer.cleared", "event_id": "event_x"}
+    script.hear({**speech("started", "item_1"), "event_id": "event_x"})
+    for clear in clears:
+        assert settled(script.tell(frame)) == [(clear, Outcome.DONE)]
+
+
 def test_who_numbers_no_frames_may_say_the_same_again() -> None:
     script = Script()
     script.session.session_update({"instructions": "A"}, now=0.0)

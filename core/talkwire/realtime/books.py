@@ -36,6 +36,7 @@ from .wire import encode_command
 
 CLIENT_EVENT_ID = "client_event_id"
 HEARD = 32  # frames that moved something and are known again: those of a few turns
+SEVERAL = -1  # the sum of no frame: this id was given to several
 STOPPED = 64  # responses remembered as cut off: all that may be told so twice
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every input.
@@ -92,8 +93,8 @@ class Books:
     appended_bytes: int = 0
     """Audio sent since our last commit or clear; the service may have taken of it by itself."""
     interrupted: tuple[str, ...] = ()
-    heard: list[int] = field(factory=new_list)
-    """What the frames heard lately are known by, newest last."""
+    heard: dict[int, int] = field(factory=new_dict)
+    """The frames heard lately, each by its id, as sums of both; newest last."""
     counts: dict[str, int] = field(factory=new_dict)
     """How many frames were unreadable, unknown or out of place, by the event that told it."""
 
@@ -107,21 +108,18 @@ class Books:
     def heard_before(self, event_id: str, frame: str | bytes) -> bool:
         """Whether this very frame came lately: who listens in two places hears all twice (§4).
 
-        A service that gives no ids may say the same again and mean it; one whose ids are all
-        alike is told apart by the rest of the frame.
+        A service that gives no ids may say the same again and mean it; so may one that gives an
+        id to several frames, and that id says nothing from then on.
         """
         if not event_id:
             return False
         data = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
-        # One sum alone would meet its like by chance, in too many calls.
-        known = crc32(data) << 28 ^ crc32(event_id.encode())
-        heard = self.heard
-        if known in heard:
-            return True
-        heard.append(known)
+        heard, named, told = self.heard, crc32(event_id.encode()), crc32(data)
+        before = heard.pop(named, None)
+        heard[named] = told if before is None or before == told else SEVERAL
         if len(heard) > HEARD:
-            del heard[0]
-        return False
+            del heard[next(iter(heard))]
+        return before == told
 
     def counted(self) -> SessionUsage:
         """What the session has cost so far."""

@@ -154,7 +154,11 @@ class Session:
     # -- in: what happened
 
     def receive(self, frame: str | bytes, *, now: float) -> Sequence[Event]:
-        """Take one frame of the service. Returns the events it caused, the wire's own first."""
+        """Take one frame of the service. Returns the events it caused, the wire's own first.
+
+        A frame that moved something is known again by its `event_id`, for a few turns, and is then
+        an `Anomaly`. Words and sound are not looked up: told twice, they are two events (§4).
+        """
         books = self._books or self._open()
         event = decode_event(frame)
         note = NOTES.get(type(event), _follows)
