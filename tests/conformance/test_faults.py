@@ -72,7 +72,8 @@ def test_a_slow_consumer_loses_nothing_and_does_not_hold_up_who_reads(
     async def act(ends: Ends) -> None:
         await follow(ends, far, alone.score[:again])
         await ends.talk.has_seen(ends.seen)  # "meanwhile" among it
-        assert len(ends.talk.asked) < PIECES  # who sends is held up
+        if cell.way != "relay+sideband":  # how much that socket holds, the kernel decides
+            assert len(ends.talk.asked) < PIECES  # who sends is held up
         await follow(ends, far, alone.score[again:])
         await ends.hear_out()
 

@@ -7,6 +7,8 @@ import os
 
 import anyio
 import pytest
+import trio
+from quart_trio import QuartTrio
 from starlette.exceptions import WebSocketException
 from starlette.websockets import WebSocket
 
@@ -28,6 +30,7 @@ from talkwire_io.openai import (
     OpenAI,
     ServiceUnreachable,
 )
+from talkwire_io.quart_trio import PageConnection
 from talkwire_io.starlette import connect as starlette_connect
 
 every_page = pytest.mark.parametrize("binding", PAGE_BINDINGS, ids=lambda each: each.name)
@@ -205,17 +208,19 @@ def test_the_call_is_hung_up_when_the_page_goes(
     assert talk.seen[-1] == "SessionClosed"
 
 
+async def leave(talk: Talk, call: Connection) -> None:
+    """Hang up as soon as the call is open."""
+    async for event in call:
+        await talk.take(call, event)
+        if talk.seen[-1].startswith("PageReady"):
+            break
+
+
 @every_page
 @both_ways
 def test_leaving_the_block_says_goodbye_closes_and_hangs_up(
     halls: Halls, binding: PageBinding, sideband: bool
 ) -> None:
-    async def leave(talk: Talk, call: Connection) -> None:
-        async for event in call:
-            await talk.take(call, event)
-            if talk.seen[-1].startswith("PageReady"):
-                break
-
     async def act(ends: Ends, desk: Desk) -> None:
         await open_call(ends, sideband=sideband)
         async with anyio.create_task_group() as group:
@@ -225,6 +230,35 @@ def test_leaving_the_block_says_goodbye_closes_and_hangs_up(
         assert await desk.next_hang_up() == CALL_ID
 
     assert meet(halls, binding, act, manner=leave, sideband=sideband).error is None
+
+
+@every_page
+def test_a_page_that_speaks_on_behind_our_goodbye_harms_nobody(
+    halls: Halls, binding: PageBinding
+) -> None:
+    async def act(ends: Ends, desk: Desk) -> None:
+        await open_call(ends, sideband=False)
+        page = await ends.peer("page")
+        # hypercorn 0.18 keeps a connection for ever whose app ends with more than ten unread.
+        await page.send(*[tell(type="talkwire.text", text="Wait!")] * 5)
+        await ends.hear_out()
+        assert await desk.next_hang_up() == CALL_ID
+
+    talk = meet(halls, binding, act, manner=leave, sideband=False)
+    assert talk.error is None
+
+
+async def test_on_quart_trio_what_comes_behind_our_close_is_dropped(nursery: trio.Nursery) -> None:
+    page = PageConnection(QuartTrio("app"), {})
+    page.carries_a_call = True
+    page.receive_channel.close()  # as our close does
+    told = iter([{"type": "websocket.receive", "text": "Wait!"}, {"type": "websocket.disconnect"}])
+
+    async def receive() -> dict[str, str]:
+        return next(told)
+
+    await page.handle_messages(nursery, receive)
+    assert page.gone
 
 
 @every_page

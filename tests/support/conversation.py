@@ -18,6 +18,7 @@ from talkwire import (
     CommandSettled,
     Event,
     PageEvent,
+    PageHello,
     PageOffer,
     Relay,
     Session,
@@ -132,17 +133,14 @@ class Alone:
         self.far = FarEnd(self.way)
         self.session = Session(plane=PLANES[self.way], now=0)
         self.doors = {"service": self.session}
-        self._opened = self.way != "relay+sideband"
-        if self.way == "relay+sideband":
-            relay = Relay(self.session, now=0)
-            relay.ask_for_offer(now=0)
-            self.doors = {"page": relay}
+        self._opened = self.way not in PAGE_WAYS
+        if self._opened:
+            self.session.session_update(self.script.settings, now=0)
             return
-        self.session.session_update(self.script.settings, now=0)
-        if self.way == "relay":
-            relay = Relay(self.session, now=0)
-            relay.open_call("/v1/realtime/calls", "ek_test", now=0)
-            self.doors = {"page": relay}
+        relay = Relay(self.session, now=0)
+        if self.way == "relay+sideband":
+            relay.ask_for_offer(now=0)
+        self.doors = {"page": relay}
 
     def perform(self) -> Alone:
         self._drain()
@@ -186,17 +184,25 @@ class Alone:
         """As a driver does: what came of it leaves, then the user is told."""
         self._drain()
         self._waiting += events
-        if not self._opened and any(isinstance(each, PageOffer) for each in events):
-            self._attach()
+        if not self._opened and any(isinstance(each, self._awaited) for each in events):
+            self._open()
         self._tell()
 
-    def _attach(self) -> None:
-        """As `connect` does with a page's offer."""
+    @property
+    def _awaited(self) -> type[PageEvent]:
+        """What the page says first, before `connect` goes on."""
+        return PageHello if self.way == "relay" else PageOffer
+
+    def _open(self) -> None:
+        """As `connect` does with a page's hello, or its offer."""
         relay = self.doors["page"]
         assert isinstance(relay, Relay)
-        self.doors = {"service": self.session, "page": relay}
         self.session.session_update(self.script.settings, now=0)
-        relay.answer(SDP, CALL_ID, now=0)
+        if self.way == "relay":
+            relay.open_call("/v1/realtime/calls", "ek_test", now=0)
+        else:
+            self.doors = {"service": self.session, "page": relay}
+            relay.answer(SDP, CALL_ID, now=0)
         self._opened = True
         self._drain()
 

@@ -92,9 +92,9 @@ async def last_word(ends: Ends) -> dict[str, Any]:
 
 async def refused(ends: Ends, *, sideband: bool) -> str:
     """What the page is told, having done its part."""
+    page = await ends.peer("page")
+    await page.send(HELLO)
     if sideband:
-        page = await ends.peer("page")
-        await page.send(HELLO)
         assert json.loads(await ends.hear("page"))["type"] == "talkwire.init"
         await page.send(OFFER)
     said = await last_word(ends)
