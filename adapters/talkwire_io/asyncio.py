@@ -9,7 +9,16 @@ from typing import Self, TypeVar
 import anyio
 import attrs
 
-from talkwire import Command, Event, JsonObject, PageEvent, Relay, Respond, Session
+from talkwire import (
+    Command,
+    Event,
+    JsonObject,
+    LocalProtocolError,
+    PageEvent,
+    Relay,
+    Respond,
+    Session,
+)
 
 from .transport import Transport, TransportClosed
 
@@ -90,6 +99,11 @@ class Connection:
         self._wires.append(_Wire(self.session, sideband))
         self._rearm(_now())  # whoever waits for the page alone begins again
 
+    @property
+    def call_id(self) -> str | None:
+        """The id of the page's call, None until it is known, and where there is no page."""
+        return self.protocol.call_id if isinstance(self.protocol, Relay) else None
+
     async def __aenter__(self) -> Self:
         await self.flush()
         return self
@@ -103,6 +117,10 @@ class Connection:
         await self.close()
 
     def __aiter__(self) -> Self:
+        return self
+
+    def read_events(self) -> Self:
+        """The same as iterating: `async for event in call.read_events()`."""
         return self
 
     async def __anext__(self) -> Event | PageEvent:
@@ -128,6 +146,8 @@ class Connection:
 
     async def _step(self) -> None:
         """Wait for one input, hand it over, pass on whatever came of it."""
+        if self._waiting is not None:
+            raise LocalProtocolError("one task at a time iterates a connection")
         # Who was to send it has been cancelled; it may have been whoever reads.
         if self._more or any(wire.unsent is not None for wire in self._wires):
             await self._pass_on()

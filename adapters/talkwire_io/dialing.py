@@ -5,8 +5,10 @@ import inspect
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from types import GenericAlias
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import httpx2
 from attrs import field, frozen
@@ -204,7 +206,8 @@ def taking(
 
         dialled.__name__ = dialled.__qualname__ = "connect"
         dialled.__module__ = connect.__module__
-        given = inspect.signature(connect).return_annotation
+        gives: Any = get_args(inspect.signature(connect).return_annotation)[0]
+        given = GenericAlias(AbstractAsyncContextManager, gives)
         vars(dialled)["__signature__"] = inspect.signature(options).replace(return_annotation=given)
         return dialled
 
@@ -212,8 +215,9 @@ def taking(
 
 
 def closed(error: ConnectionClosed) -> TransportClosed:
-    """The end of a websocket. Where the other side sent no close, the reason is why we did."""
+    """The end of a websocket. Where the other side sent no close, it is why we did."""
     if error.rcvd is not None:
         return TransportClosed(error.rcvd.code, error.rcvd.reason)
-    reason = error.sent.reason if error.sent is not None else str(error.__cause__ or "")
-    return TransportClosed(_ABNORMAL, reason)
+    if error.sent is not None:
+        return TransportClosed(error.sent.code, error.sent.reason)
+    return TransportClosed(_ABNORMAL, str(error.__cause__ or ""))

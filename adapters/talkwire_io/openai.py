@@ -27,6 +27,7 @@ __all__ = [
     "KeyRefused",
     "MissingKey",
     "OpenAI",
+    "OpenAIError",
     "Secret",
     "ServiceError",
     "ServiceUnreachable",
@@ -47,7 +48,11 @@ _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
 
-class ServiceError(Exception):
+class OpenAIError(Exception):
+    """Why no call came about: the base of MissingKey, ServiceError and ServiceUnreachable."""
+
+
+class ServiceError(OpenAIError):
     """The service answered, but not with what was asked for. No message ever holds a key.
 
     `status` is the HTTP status; `code`, `message` and `param` are the service's own words where it
@@ -79,7 +84,8 @@ class ServiceError(Exception):
         head = f"the service answered {self.status}" + (f" {self.code}" if self.code else "")
         known = (("param", self.param), ("request", self.request_id))
         tail = ", ".join(f"{name} {value}" for name, value in known if value)
-        return f"{head}: {self.message}" + (f" ({tail})" if tail else "") + self.hint
+        said = self.message.rstrip(".") if self.hint else self.message
+        return f"{head}: {said}" + (f" ({tail})" if tail else "") + self.hint
 
 
 class KeyRefused(ServiceError):  # noqa: N818
@@ -94,7 +100,7 @@ class CallNotFound(ServiceError):  # noqa: N818
     hint = "; use the standard key that opened the call, not an ek_ one, and while the call lasts"
 
 
-class ServiceUnreachable(Exception):  # noqa: N818 - says what happened, as ConnectionRefused does
+class ServiceUnreachable(OpenAIError):  # noqa: N818 - says what happened, as ConnectionRefused does
     """No answer: `host` (with its port) could not be reached in time, or broke off; `reason`."""
 
     def __init__(self, host: str, reason: str) -> None:
@@ -106,7 +112,7 @@ class ServiceUnreachable(Exception):  # noqa: N818 - says what happened, as Conn
         return f"no answer from {self.host}: {self.reason}"
 
 
-class MissingKey(Exception):  # noqa: N818
+class MissingKey(OpenAIError):  # noqa: N818
     """There is no API key to send, or it is not one; the message says what to set."""
 
 
@@ -322,7 +328,7 @@ class OpenAI:
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
             return f"the answer took longer than {self._timeout_s:g} seconds"
         what = "failed" if isinstance(error, httpx2.ConnectError) else "broke"
-        return f"the connection {what}: {error or type(error).__name__}"
+        return f"the connection {what}: {str(error) or type(error).__name__}"
 
     def _redact(self, text: str) -> str:
         key = self._key.reveal()

@@ -32,13 +32,12 @@ from talkwire.recording import Write
 from talkwire.recording import record as recorded
 
 from .dialing import Dial, check_settings, dial
-from .openai import MissingKey, OpenAI, ServiceError, ServiceUnreachable
+from .openai import MissingKey, OpenAI, OpenAIError, Secret, ServiceError, ServiceUnreachable
 from .transport import Transport
 
 HANG_UP_S = 5.0
 """How long hanging up may hold up a block that was cancelled."""
 Admit = Callable[[PageHello], Awaitable[bool]]
-_REFUSALS = (MissingKey, ServiceError, ServiceUnreachable)
 _log = logging.getLogger(__name__)
 
 Awaited = TypeVar("Awaited", bound=PageEvent)
@@ -50,11 +49,12 @@ class PageCall:
 
     settings: JsonObject = field(repr=False)  # prompts stay out of logs
     service: OpenAI | None
+    api_key: str | Secret | None = field(repr=False)
     model: str
     sideband: bool
     subscribe: Iterable[str] | None
     calls_url: str | None
-    origins: Container[str] | None
+    origins: Container[str | None] | None
     safety_identifier: str | None
     admit: Admit | None
     record: Write | None
@@ -67,26 +67,29 @@ class PageCall:
     def may_connect(self, origin: str | None, host: str, *, secure: bool) -> bool:
         """Whether a page of this origin may, where the websocket came to `host` (S1).
 
-        Scheme, host and port must match to the letter; no Origin, no call.
+        Scheme, host and port must match to the letter; no Origin, no call, unless you say so.
         """
-        if origin is None:
-            return False
         if self.origins is not None:
-            return origin in self.origins
-        scheme, _, named = origin.partition("://")
-        # A proxy may have taken the TLS off a page's websocket; nobody puts it on.
-        return named == host and scheme in (("https",) if secure else ("http", "https"))
+            may = origin in self.origins
+        else:
+            scheme, _, named = (origin or "").partition("://")
+            # A proxy may have taken the TLS off a page's websocket; nobody puts it on.
+            may = named == host and scheme in (("https",) if secure else ("http", "https"))
+        if not may:
+            _log.warning("a page of origin %r may not connect to %r: see origins=", origin, host)
+        return may
 
 
 def page_call(
     settings: JsonObject,
     *,
     service: OpenAI | None = None,
+    api_key: str | Secret | None = None,
     model: str = "gpt-realtime",
     sideband: bool = True,
     subscribe: Iterable[str] | None = None,
     calls_url: str | None = None,
-    origins: Container[str] | None = None,
+    origins: Container[str | None] | None = None,
     safety_identifier: str | None = None,
     admit: Admit | None = None,
     record: Write | None = None,
@@ -94,30 +97,33 @@ def page_call(
     """One call for the page behind a websocket.
 
     `settings` is the session's configuration (§1.6), `service` who answers; None: who
-    OPENAI_BASE_URL names, else OpenAI, with OPENAI_API_KEY. The call is opened with that key, which
-    the page never sees, and the session hears the service itself, over a sideband. With
-    `sideband=False` the page opens it with an ephemeral key, posting its offer to `calls_url`
+    OPENAI_BASE_URL names, else OpenAI, with `api_key` or OPENAI_API_KEY. The call is opened with
+    that key, which the page never sees, and the session hears the service itself, over a sideband.
+    With `sideband=False` the page opens it with an ephemeral key, posting its offer to `calls_url`
     (None: at the service), and passes on what it hears: claims (S3). `subscribe` then names the
     event types to receive beside those the session needs (None: all).
 
-    `origins` is who may connect (None: pages of this same host; S1). `admit` looks at the page's
-    hello, with the ticket it shows, before anything is spent on it; False sends it away (S2).
-    `safety_identifier` is a stable id of the user, hashed by you, `record` takes the lines of a
-    recording (`talkwire.recording`).
+    `origins` is who may connect (None: pages of this same host; S1); a None among them is a client
+    that sends no Origin. `admit` looks at the page's hello, with the ticket it shows, before
+    anything is spent on it; False sends it away (S2). `safety_identifier` is a stable id of the
+    user, hashed by you, `record` takes the lines of a recording (`talkwire.recording`).
 
     When the page goes, iterating ends; leaving the block says goodbye and hangs the call up.
 
-    Raises MissingKey, ServiceError (KeyRefused, CallNotFound) or ServiceUnreachable where the
-    service would not have the call; the page has been told by then. LocalProtocolError or
-    ValueError for arguments that no call can be made of. A page of another origin gets 403 before
-    the websocket is accepted.
+    Raises OpenAIError where the service would not have the call: MissingKey, ServiceError
+    (KeyRefused, CallNotFound) or ServiceUnreachable; the page has been told by then.
+    LocalProtocolError or ValueError for arguments that no call can be made of. A page of another
+    origin gets 403 before the websocket is accepted.
     """
+    if service is not None and api_key is not None:
+        raise ValueError("the service has its key: pass service= or api_key=, not both")
     if sideband and (subscribe is not None or calls_url is not None):
         raise ValueError("subscribe= and calls_url= are for pages that pass on: sideband=False")
     check_settings(settings, SIDEBAND)
     return PageCall(
         settings=settings,
         service=service,
+        api_key=api_key,
         model=model,
         sideband=sideband,
         subscribe=subscribe,
@@ -166,7 +172,7 @@ async def open_call(
         try:
             service = call.service
             if service is None:
-                service = await stack.enter_async_context(OpenAI.from_env())
+                service = await stack.enter_async_context(OpenAI.from_env(api_key=call.api_key))
         except MissingKey as error:
             await _send_away(error, transport, runtime)
             raise
@@ -257,7 +263,7 @@ class _Opening(Generic[Connection]):
         """Tell the page why it was that its call did not open, or broke off."""
         try:
             yield
-        except _REFUSALS as error:
+        except OpenAIError as error:
             relay.close("service_refused", _for_the_page(error), now=self.runtime.now())
             raise
         except Exception:

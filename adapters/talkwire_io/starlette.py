@@ -1,6 +1,7 @@
 """Starlette, and so FastAPI: a page's websocket as a `Transport`, a call in one `async with`."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import wraps
@@ -79,6 +80,12 @@ def _behind(
 
     connect.__name__ = connect.__qualname__ = "connect"
     connect.__module__ = __name__
+    taken = inspect.signature(options)
+    first = inspect.Parameter("websocket", inspect.Parameter.POSITIONAL_ONLY, annotation=WebSocket)
+    vars(connect)["__signature__"] = taken.replace(
+        parameters=[first, *taken.parameters.values()],
+        return_annotation=AbstractAsyncContextManager[Connection],
+    )
     return connect
 
 

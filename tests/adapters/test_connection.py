@@ -721,3 +721,29 @@ def test_what_a_reader_was_about_to_answer_when_it_gave_up_leaves_when_it_reads_
             group.cancel_scope.cancel()
 
     runtime.run(main)
+
+
+def test_a_second_task_that_iterates_is_told_so(runtime: Runtime) -> None:
+    async def main() -> None:
+        call, _ = dial()
+        async with call, anyio.create_task_group() as group:
+            group.start_soon(until, call, SessionClosed)
+            await anyio.sleep(1)
+            with pytest.raises(LocalProtocolError, match="one task at a time"):
+                await anext(call)
+            group.cancel_scope.cancel()
+
+    runtime.run(main)
+
+
+def test_read_events_is_iterating(runtime: Runtime) -> None:
+    async def main() -> None:
+        call, far = dial()
+        async with call:
+            await far.wire.close(1000, "over")
+            assert [event async for event in call.read_events()] == [
+                SessionClosed(code=1000, reason="over")
+            ]
+            assert call.call_id is None
+
+    runtime.run(main)

@@ -20,6 +20,7 @@ from talkwire_io.local.calls import Calls
 from talkwire_io.local.options import Options
 from talkwire_io.local.serving import Serving, serving
 from talkwire_io.local.voice import NO_VOICE, RuleBrain, Say
+from talkwire_io.openai import KeyRefused, OpenAI
 
 KEY = {"Authorization": "Bearer sk-mine"}
 
@@ -160,3 +161,18 @@ def test_a_port_that_is_taken_is_told_with_the_command_to_try() -> None:
         1,
         f"talkwire: port {port} is taken; try: talkwire serve --port {port + 1}",
     )
+
+
+def test_a_refused_key_is_told_as_such_however_much_was_sent_with_it() -> None:
+    """A server that closes before it has read everything may have its answer thrown away."""
+
+    async def main() -> None:
+        calls = Calls(NO_VOICE, RuleBrain())
+        tools = [{"type": "function", "name": "f", "description": "x" * 1000}] * 100
+        async with serving(calls, options=Options(keys={"sk-good"})) as service:
+            async with OpenAI("sk-wrong", base_url=service.base_url) as openai:
+                for _ in range(20):
+                    with pytest.raises(KeyRefused):
+                        await openai.call("v=0", {"type": "realtime", "tools": tools})
+
+    run(main())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, has_request_context, request
 from werkzeug.exceptions import HTTPException
 
 from talkwire_io.local.calls import Calls
@@ -68,11 +69,21 @@ async def _preflight(**_: str) -> Response:
 
 
 async def _refuse(problem: ProblemError) -> Response:
+    await _hear_out()
     return problem.response()
 
 
 async def _refuse_http(error: HTTPException) -> Response:
+    await _hear_out()
     return ProblemError(error.code or 500, error.description or error.name).response()
+
+
+async def _hear_out() -> None:
+    """Read what the client still sends: where a server closes before that, TCP may throw its answer
+    away, and a refused key looks like a broken line."""
+    if has_request_context():
+        with suppress(HTTPException):
+            await request.get_data(cache=False)
 
 
 async def _allow_other_pages(response: Response) -> Response:

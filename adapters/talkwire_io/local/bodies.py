@@ -64,7 +64,8 @@ def effective(session: Session) -> Session:
     try:
         return Service(now=0.0, session=session, kind=kind).session
     except LocalProtocolError as error:
-        raise ProblemError(400, str(error), code="invalid_value", param="session") from error
+        words = str(error).partition(": ")[2]
+        raise ProblemError(400, words, code="invalid_value", param="session") from error
 
 
 async def sdp_body() -> str:
