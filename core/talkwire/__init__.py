@@ -8,7 +8,7 @@ page, `talkwire.service.Service` the other end of the wire. Nothing here does I/
 from .errors import LocalProtocolError, ProtocolError, UnreadableError
 from .hop import Hop, PageEvent, PageHello, PageLeft, PageOffer, PageReady, PageText
 from .realtime import commands, events, translation
-from .realtime.beta import Dialect
+from .realtime.beta import Dialect, ga_type
 from .realtime.calls import CallRecord, Calls, Respond
 from .realtime.classify import ErrorClass, classify
 from .realtime.commands import Command
@@ -40,6 +40,7 @@ from .realtime.json_values import JsonObject
 from .realtime.kind import Kind
 from .realtime.mcp import McpApproval, McpBook, McpItem
 from .realtime.plane import DIRECT, PARTIAL, RELAY, SIDEBAND, Plane
+from .realtime.service_wire import read_command
 from .realtime.session import Session
 from .realtime.settings import Settings
 from .realtime.state import Approval, Gate, Mcp, Phase
@@ -114,5 +115,7 @@ __all__ = [
     "commands",
     "counter",
     "events",
+    "ga_type",
+    "read_command",
     "translation",
 ]

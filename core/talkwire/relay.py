@@ -113,8 +113,10 @@ class Relay:
             text = message if isinstance(message, str) else message.decode()
         except UnicodeDecodeError as error:
             return self.session.count(InvalidFrame(reason=str(error), frame=message))
+        # Before a page speaks our words a message is one frame, over several lines perhaps.
+        several = self._speaks_ours or CONTROL.match(text) is not None
         events: list[Event | PageEvent] = []
-        for line in text.split("\n"):
+        for line in text.split("\n") if several else (text,):
             if len(line) > self._max_frame_bytes:
                 # Counting characters is enough to refuse a flood; at most four bytes each.
                 reason = f"{len(line)} characters; the limit is {self._max_frame_bytes}"
@@ -157,7 +159,7 @@ class Relay:
         invitation = ag2_init(call, model)
         _written(invitation, "open_call")
         self._open("open_call", HopInput.INIT, call, now)
-        if not self.session.plane.sees_all and self._move(HopInput.INVITE):
+        if not self._speaks_ours and self._move(HopInput.INVITE):
             self._timers.run(Timer.HELLO, False, now)  # not every page says it
             self._invited_with = self.session.session_init_data()
             self._control.append(encode({**invitation, "init": self._invited_with}))
@@ -192,7 +194,7 @@ class Relay:
         """
         now = checked(now)
         goodbye = _goodbye(code, message)
-        if self._move(HopInput.CLOSE) and self.session.plane.sees_all:
+        if self._move(HopInput.CLOSE) and self._speaks_ours:
             self._control.append(goodbye)
         return self.receive_close(reason=message, now=now)
 
@@ -202,13 +204,10 @@ class Relay:
         """The next message for the page, several frames in it; None when there is none. A page
         that has not said hello is given one frame a message: it may know no other.
         """
-        greets = self.session.plane.sees_all
-        if self.session.closed and self._move(HopInput.CLOSE) and greets:  # the page is still there
-            message = "the service ended the session"
-            self._control.append(
-                encode({"type": "talkwire.bye", "code": "failed", "message": message})
-            )
-        lines = list(iter(self._next_line, None)) if greets else [self._next_line() or ""]
+        several = self._speaks_ours
+        if self.session.closed and self._move(HopInput.CLOSE) and several:  # the page is there
+            self._control.append(_goodbye("failed", "the service ended the session"))
+        lines = list(iter(self._next_line, None)) if several else [self._next_line() or ""]
         return "\n".join(lines) or None
 
     def _next_line(self) -> str | None:
@@ -254,6 +253,12 @@ class Relay:
     def _carries(self) -> bool:
         """Whether the page carries the session's frames; otherwise it hears the service itself."""
         return not self.session.plane.trusted
+
+    @property
+    def _speaks_ours(self) -> bool:
+        """Whether the page knows our words; one of AG2's does not, and nor may one that has not
+        said hello where it may be such a page."""
+        return self.session.plane.sees_all
 
     def _open(self, call: str, opens: HopInput, told: JsonObject | None, now: float) -> None:
         if self._opens is not None or self.hop is Hop.CLOSED:

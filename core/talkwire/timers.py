@@ -22,6 +22,9 @@ class Timer(Named):
     """The user began to speak and nothing was heard of it since; the gate opens again."""
     CLEARED = "cleared"
     """Nothing answered our `output_audio_buffer.clear`: nothing was playing, so it is done."""
+    OPENING = "opening"
+    """Where only function calls are heard (`PARTIAL`) none was yet: by now the page's call counts
+    as open, and what left for it as on its way."""
     UNHEARD = "unheard"
     """Where only function calls are heard (`PARTIAL`) nothing more was: what left counts as sent,
     and the response that was seen as over."""
@@ -46,6 +49,7 @@ DELAYS: dict[Timer, float] = {
     Timer.SERVER_RESPONSE: 3.0,
     Timer.SPEECH: 30.0,
     Timer.CLEARED: 5.0,
+    Timer.OPENING: 10.0,
     Timer.UNHEARD: 0.5,
     Timer.TOOL: 30.0,
     Timer.EXPIRY: 300.0,

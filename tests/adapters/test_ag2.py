@@ -6,6 +6,7 @@ What its observers are told is tried where AG2 is installed, in `tests/peers/ag2
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
@@ -13,13 +14,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import pytest
 
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
 from support.ag2_socket import Ag2Socket
+from support.desk import open_desk
 from support.local import MISSING, Local, Parrot, local_service, run
-from talkwire import LocalProtocolError
+from talkwire import LocalProtocolError, events
 from talkwire_io.ag2 import OpenAIRealtimeWebRTCClient, UnusableConfig
 from talkwire_io.ag2.page import PageSocket
 from talkwire_io.local.calls import Calls
@@ -230,6 +233,72 @@ def test_what_opens_the_session_may_be_replaced() -> None:
     run(main())
 
 
+class Mistaken(OpenAIRealtimeWebRTCClient):
+    """Opens its sessions with what the service would refuse."""
+
+    def session_init_data(self) -> list[dict[str, Any]]:
+        return [{"type": "session.upgrade"}]
+
+
+def test_what_opens_the_session_is_looked_at_before_a_key_is_asked_for() -> None:
+    async def main() -> None:
+        async with open_desk() as desk:
+            config = {"config_list": [{**ENTRY, "base_url": desk.url}]}
+            with pytest.raises(LocalProtocolError, match=r"session\.upgrade"):
+                async with Mistaken(llm_config=config, websocket=Ag2Socket()).connect():
+                    pass
+            assert desk.asked == []
+
+    run(main())
+
+
+# -- the end
+
+
+class Closing(Ag2Socket):
+    """Takes a moment to close, as a real one does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.closed = asyncio.Event(), False
+
+    async def send_json(self, data: Any, mode: str = "text") -> None:
+        await super().send_json(data, mode)
+        if data["type"] == "response.create":
+            self.asked.set()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        await anyio.sleep(0.01)
+        self.closed = True
+
+
+def test_a_call_that_anyio_cancels_again_and_again_is_hung_up_all_the_same() -> None:
+    """As AG2's agent does, whose task group is cancelled: every wait in it ends at once."""
+
+    async def main() -> None:
+        async with open_desk() as desk:
+            socket = Closing()
+            made = client({**ENTRY, "base_url": desk.url}, socket)
+            socket.say({"type": "talkwire.hello", "version": 1})
+            socket.say({"type": "talkwire.ready", "call_id": "rtc_1"})
+            socket.say({"type": "talkwire.text", "text": "Hello."})
+
+            async def reads() -> None:
+                async with made.connect():
+                    assert [event async for event in made.read_events()] == []
+
+            async with anyio.create_task_group() as agent:
+                agent.start_soon(reads)
+                await socket.asked.wait()  # what stood before the text has been read by then
+                agent.cancel_scope.cancel()
+            with anyio.fail_after(2):
+                assert await desk.next_hang_up() == "rtc_1"
+            assert socket.closed
+            assert socket.types()[-1] == "talkwire.bye"
+
+    run(main())
+
+
 # -- the calls
 
 
@@ -344,6 +413,63 @@ def test_a_message_of_several_frames_that_was_cut_short_goes_on_where_it_stopped
         slow.set()
         await page.send(message)  # as a driver does
         assert [frame["n"] for frame in socket.sent] == [1, 2, 3]
+
+    run(main())
+
+
+CALLED = {
+    "type": "response.function_call_arguments.done",
+    "event_id": "event_1",
+    "response_id": "resp_1",
+    "item_id": "item_1",
+    "call_id": "call_1",
+    "arguments": "{}",
+    "name": "get_weather",
+}
+SPOKEN = {"type": "response.audio_transcript.done", "transcript": "Hello.", "more": 1}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        json.dumps(CALLED, indent=2),
+        "\n".join(map(json.dumps, ({"type": "error"}, CALLED))),
+        "no JSON\n" + json.dumps(CALLED),
+    ],
+    ids=["over several lines", "one of several", "beside another"],
+)
+def test_a_frame_is_given_word_for_word_however_it_was_passed_on(message: str) -> None:
+    told = events.ResponseFunctionCallArgumentsDone(
+        response_id="resp_1",
+        item_id="item_1",
+        call_id="call_1",
+        arguments="{}",
+        name="get_weather",
+        event_id="event_1",
+    )
+
+    async def main() -> None:
+        socket = Ag2Socket()
+        page = PageSocket(socket)
+        socket.say(message)
+        assert await page.receive() == message
+        assert page.raw(told) == CALLED
+        assert page.raw(told)["call_id"] == "call_1"  # of an event that no frame is left for
+
+    run(main())
+
+
+def test_a_frame_in_the_betas_words_is_given_in_them() -> None:
+    told = events.ResponseOutputAudioTranscriptDone(
+        response_id="resp_1", item_id="item_1", transcript="Hello."
+    )
+
+    async def main() -> None:
+        socket = Ag2Socket()
+        page = PageSocket(socket)
+        socket.say(SPOKEN)
+        await page.receive()
+        assert page.raw(told) == SPOKEN
 
     run(main())
 

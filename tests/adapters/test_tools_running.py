@@ -28,6 +28,7 @@ from talkwire import (
     Event,
     FunctionCall,
     Interrupted,
+    LocalProtocolError,
     PageText,
     Plane,
     Respond,
@@ -36,9 +37,11 @@ from talkwire import (
     commands,
 )
 from talkwire_io.tools import Answer, Running, ToolContext, Tools, tool
+from talkwire_io.tools.answers import send_result
 
 Run = Callable[[Callable[[], Awaitable[None]]], None]
 CANCELLED = '{"error":"The call was cancelled."}'
+UNSENDABLE = '{"error":"The result cannot be sent."}'
 NO_INTERRUPTION = {
     "audio": {"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}}
 }
@@ -232,6 +235,50 @@ def test_a_tool_whose_own_task_was_cancelled_is_answered(caplog: pytest.LogCaptu
 
     asyncio.run(asyncio.wait_for(main(), 20))
     assert "tool lookup was cancelled by itself" in caplog.text
+
+
+@tool(trust="relay", max_result_bytes=1_000_000)
+def verbose() -> str:
+    """Say more than a page's channel carries."""
+    return "x" * 300_000
+
+
+def test_a_result_that_does_not_pass_is_answered_all_the_same(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        line = Wired(plane=RELAY)
+        async with Tools([verbose]).running(line) as running:
+            await asked(line, running)
+            await hand(running, line.call("verbose"))
+            while not line.outputs:
+                await anyio.lowlevel.checkpoint()
+            assert line.outputs == [UNSENDABLE]
+            await hand(running, line.done())
+            assert line.asked == 2
+
+    run(main)
+    assert "the limit of the relay plane is 256000" in caplog.text
+
+
+def test_what_cannot_be_sent_is_answered_once_and_a_call_that_nobody_made_not_at_all(
+    run: Run,
+) -> None:
+    async def main() -> None:
+        line = Wired()
+        await line.send_text("Go on.")
+        line.respond()
+        (call_id,) = [e.call_id for e in line.call("ping") if isinstance(e, FunctionCall)]
+        await send_result(line, call_id, "\ud800")
+        assert line.outputs == [UNSENDABLE]
+        for again in (call_id, "call_of_nobody"):
+            with pytest.raises(LocalProtocolError, match="send_function_result is not legal"):
+                await send_result(line, again, "21")
+        line.pair.drop()
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await send_result(line, call_id, "21")
+
+    run(main)
 
 
 def test_a_call_out_of_band_is_yours_to_run_and_to_answer(run: Run) -> None:

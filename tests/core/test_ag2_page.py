@@ -15,6 +15,7 @@ from support.frames import (
     announced,
     arguments_done,
     completed,
+    error,
     response_created,
     response_done,
     session_updated,
@@ -24,14 +25,17 @@ from talkwire import (
     PARTIAL,
     RELAY,
     Anomaly,
+    ConfigurationLost,
     Event,
     FunctionCall,
     Gate,
     Hop,
+    InvalidFrame,
     LocalProtocolError,
     Outcome,
     PageEvent,
     PageHello,
+    PageLeft,
     Relay,
     Session,
     SessionClosed,
@@ -109,6 +113,22 @@ def test_its_first_frame_says_that_the_call_is_open() -> None:
     assert page.session.plane == PARTIAL
 
 
+def test_a_frame_may_go_over_several_lines_for_such_a_page_knows_nothing_of_lines() -> None:
+    page = Page()
+    written = json.dumps(arguments_done("resp_1", "call_1"), indent=2)
+    assert isinstance(page.relay.receive(written, now=0.0)[-1], FunctionCall)
+    more = json.dumps(arguments_done("resp_1", "call_2"), indent=2)
+    assert isinstance(page.relay.receive(more.encode(), now=0.0)[-1], FunctionCall)
+    assert page.session.counts == {}
+
+
+def test_such_a_frame_is_measured_whole() -> None:
+    page = Page()
+    (odd,) = page.relay.receive("{\n" * 40_000, now=0.0)
+    assert isinstance(odd, InvalidFrame)
+    assert "80000 characters" in odd.reason
+
+
 def test_nobody_waits_for_a_hello_that_such_a_page_never_says() -> None:
     page = Page()
     page.heard()
@@ -178,6 +198,24 @@ def test_from_its_hello_on_all_the_rules_hold() -> None:
     assert types(page.heard()) == ["conversation.item.create"]
     page.say(response_done("resp_1"))
     assert types(page.heard()) == ["response.create"]
+
+
+def test_a_message_that_begins_in_our_words_holds_a_frame_a_line() -> None:
+    page = Page()
+    goodbye = {"type": "talkwire.bye", "code": "hangup"}
+    told = page.relay.receive(f"{text_of(HELLO)}\n{text_of(goodbye)}", now=0.0)
+    assert [type(event) for event in told[:2]] == [PageHello, PageLeft]
+
+
+def test_what_was_refused_before_a_late_hello_is_told_as_lost() -> None:
+    page = Page()
+    (init,) = page.heard()
+    page.relay.handle_timeout(now=5.0)
+    page.say(HELLO, READY, now=5.0)
+    event_id = init["init"][0]["event_id"]
+    lost = page.say(error("string_above_max_length", event_id=event_id), now=6.0)[-1]
+    assert isinstance(lost, ConfigurationLost)
+    assert page.session.settings.desired == {}
 
 
 def test_several_frames_then_leave_in_one_message() -> None:

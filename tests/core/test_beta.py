@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any, get_args
 
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from openai.types.beta.realtime import RealtimeClientEvent, RealtimeServerEvent
 
 from support.samples import CLIENT_FRAMES, SERVER_FRAMES
+from talkwire import Dialect, LocalProtocolError, commands, ga_type, read_command
 from talkwire.realtime.beta import EVENTS, FIELDS, SWITCHED_OFF, heard, said
+from talkwire.realtime.wire import encode_command
 
 Frame = dict[str, Any]
 
@@ -319,6 +322,43 @@ def test_an_assistants_words_are_said_as_text_and_a_users_as_they_are_2_1() -> N
     assert said(frame)["item"] == assistant("text")
     spoken_by_user = CLIENT_FRAMES["conversation.item.create"]
     assert said(spoken_by_user) == spoken_by_user
+
+
+@pytest.mark.parametrize("frame", CLIENT_FRAMES.values(), ids=CLIENT_FRAMES)
+def test_a_command_may_be_read_from_an_object_in_either_shape(frame: Frame) -> None:
+    command = read_command(frame)
+    assert command.type == frame["type"]
+    if frame["type"] != "session.update":  # an untyped session is typed
+        assert read_command(json.loads(encode_command(command, Dialect.BETA))) == command
+
+
+def test_a_session_that_is_written_flat_is_read_as_gas_without_what_ga_has_not_2_2() -> None:
+    flat = {"voice": "alloy", "temperature": 0.8, "turn_detection": None}
+    command = read_command({"type": "session.update", "session": flat})
+    audio = {"input": {"turn_detection": None}, "output": {"voice": "alloy"}}
+    assert command == commands.SessionUpdate(session={"type": "realtime", "audio": audio})
+
+
+NO_COMMANDS: list[tuple[Any, str]] = [
+    ({}, "Missing required parameter: 'type'"),
+    ({"type": "response.reconsider"}, "Invalid value: 'response.reconsider'"),
+    ({"type": "session.update", "session": []}, "Invalid type for 'session'"),
+    ([], "read_command"),
+    ({"type": "session.update", "session": {"instructions": "\ud800"}}, "cannot be written"),
+    ({"type": "session.update", "session": {"instructions": object()}}, "cannot be written"),
+]
+
+
+@pytest.mark.parametrize(("written", "words"), NO_COMMANDS, ids=[words for _, words in NO_COMMANDS])
+def test_what_is_no_command_is_named(written: Any, words: str) -> None:
+    with pytest.raises(LocalProtocolError, match=words):
+        read_command(written)
+
+
+def test_a_type_of_event_has_one_name_whichever_dialect_told_it() -> None:
+    for old, new in RENAMED.items():
+        assert (ga_type(old), ga_type(new)) == (new, new)
+    assert ga_type("response.reconsidered") == "response.reconsidered"
 
 
 def test_every_command_has_a_name_in_the_beta_union_2_1() -> None:

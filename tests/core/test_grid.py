@@ -268,7 +268,9 @@ SILENCE: Any = bytes(480)
 def time_and_end(scene: Scene) -> Iterator[Cell]:
     """The deadlines, each when it is due; and the end of the transport."""
     ending = scene.at.phase is Phase.ENDING  # then the close is what is awaited
-    unheard = scene.at.phase is Phase.CONNECTING and scene.at.plane is RELAY
+    unheard = scene.at.phase is Phase.CONNECTING and not scene.at.plane.trusted
+    sent = (scene.at.gate, scene.at.call) != ("idle", "none")
+    opens = unheard and not scene.at.plane.sees_all and sent  # it counts as open by now
     runs = scene.session.gate.state in RUNNING
     waits = not runs and not unheard
     over = runs and not scene.at.plane.sees_all  # it has been silent for long enough
@@ -276,7 +278,7 @@ def time_and_end(scene: Scene) -> Iterator[Cell]:
     yield Cell(
         name="the clock",
         act=lambda s: s.happen(s.session.handle_timeout(now=31.0)),
-        phase=PhaseInput.CLOSE if ending else None,
+        phase=PhaseInput.CLOSE if ending else PhaseInput.OTHER if opens else None,
         gate=GateInput.CLOSE if ending else passed,
         call=CallInput.RESPONSE_DONE if over and not ending and in_the_running(scene) else None,
         ends_speech=True,

@@ -1,7 +1,8 @@
 """A page that passes on function calls and nothing else (§4): what a session then goes by.
 
 Nothing is awaited that never comes, nothing is stopped blindly, and each response's calls are
-followed up by one request, when it has been silent for long enough to be over.
+followed up by one request, when it has been silent for long enough to be over. Until the page's
+first word, what it is sent counts as kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from support.frames import (
     Frame,
     Script,
+    announced,
     arguments_done,
+    error,
     event,
     response_created,
     response_done,
@@ -29,6 +32,7 @@ from talkwire import (
     Anomaly,
     CommandSettled,
     ConfigurationDrift,
+    ConfigurationLost,
     Event,
     FunctionCall,
     Gate,
@@ -43,7 +47,7 @@ from talkwire import (
 from talkwire.realtime.state import Call
 from talkwire.timers import DELAYS
 
-SILENCE = DELAYS[Timer.UNHEARD]
+SILENCE, OPENING = DELAYS[Timer.UNHEARD], DELAYS[Timer.OPENING]
 CREATE, ITEM = "response.create", "conversation.item.create"
 
 
@@ -58,8 +62,20 @@ def arguments_delta(response_id: str, call_id: str, delta: str = "{") -> Frame:
     )
 
 
-def partial() -> Script:
+def silent() -> Script:
+    """A page that has passed on nothing yet."""
     return Script(plane=PARTIAL, fresh=True)
+
+
+def partial() -> Script:
+    """One that has: its call is open."""
+    script = silent()
+    script.hear(arguments_delta("", ""))
+    return script
+
+
+def call_in_full(response_id: str, call_id: str) -> list[Frame]:
+    return [*announced(response_id, call_id), arguments_done(response_id, call_id)]
 
 
 def calls(events: list[Event]) -> list[str]:
@@ -81,12 +97,11 @@ def test_what_is_sent_counts_as_sent_after_a_short_silence() -> None:
     script = partial()
     item = script.session.send_text("Hello.", now=10.0)
     _, create = script.sent()
-    assert script.session.next_timeout() == 10.0 + SILENCE
-    told = wake(script, 10.0 + SILENCE)
+    before, told = wake(script, 10.4), wake(script, 10.0 + SILENCE)
+    assert settled(before) == []
     assert told[0] == TimedOut(timer=Timer.UNHEARD)
     sent = [(item, Outcome.SENT), (create["event_id"], Outcome.SENT)]
     assert settled(told) == sent
-    assert script.session.next_timeout() is None
     assert settled(list(script.session.receive_close(now=20.0))) == []
 
 
@@ -155,6 +170,62 @@ def test_a_request_that_was_stopped_before_a_call_showed_its_response_is_stopped
     script.hear(arguments_delta("resp_1", "call_1"), now=0.2)
     (cancel,) = script.sent()
     assert cancel["response_id"] == "resp_1"
+
+
+# -- before the page has spoken
+
+
+def test_what_it_is_sent_is_kept_and_a_second_request_joins_the_one_that_waits_there() -> None:
+    script = silent()
+    script.session.send_text("One.", now=0.0)
+    assert script.sent_types() == [ITEM, CREATE]
+    wake(script, 1.0)
+    script.session.send_text("Two.", now=1.0)
+    assert script.sent_types() == [ITEM]  # two would reach the service in one go
+
+
+def test_its_first_word_begins_the_silence() -> None:
+    script = silent()
+    script.session.send_text("One.", now=0.0)
+    script.session.send_text("Two.", now=1.0)
+    script.sent()
+    script.hear(arguments_delta("resp_1", "call_1"), now=5.0)
+    assert settled(wake(script, 5.4)) == []
+    wake(script, 5.0 + SILENCE)
+    assert script.sent_types() == [CREATE]
+
+
+def test_a_page_that_stays_silent_counts_as_open_in_the_end() -> None:
+    script = silent()
+    item = script.session.send_text("One.", now=1.0)
+    _, create = script.sent()
+    script.session.send_text("Two.", now=2.0)
+    assert script.sent_types() == [ITEM]
+    assert script.session.next_timeout() == 1.0 + OPENING
+    assert wake(script, 1.0 + OPENING) == [TimedOut(timer=Timer.OPENING)]
+    told = wake(script, 1.0 + OPENING + SILENCE)
+    assert settled(told)[:2] == [(item, Outcome.SENT), (create["event_id"], Outcome.SENT)]
+    assert script.sent_types() == [CREATE]
+
+
+def test_its_session_is_as_old_as_its_call() -> None:
+    script = silent()
+    script.session.send_text("One.", respond=False, now=0.0)
+    wake(script, OPENING)
+    wake(script, OPENING + SILENCE)
+    assert script.session.next_timeout() == OPENING + 3600.0 - DELAYS[Timer.EXPIRY]
+
+
+def test_nothing_was_guessed_when_it_turns_out_to_pass_on_everything() -> None:
+    script = silent()
+    update = script.session.session_update({"instructions": "x"}, now=0.0)
+    wake(script, 5.0)
+    script.session.hear_all(now=5.0)
+    refused = error("string_above_max_length", event_id=update)
+    (failed, lost) = script.tell(refused, now=5.1)
+    assert settled([failed]) == [(update, Outcome.FAILED)]
+    assert isinstance(lost, ConfigurationLost)
+    assert script.session.settings.desired == {}
 
 
 # -- function calls
@@ -290,11 +361,39 @@ def test_what_was_taken_for_over_and_runs_all_the_same_ends_when_that_is_told() 
     assert script.session.gate.is_idle
 
 
+@pytest.mark.parametrize("plane", [RELAY, PARTIAL], ids=lambda plane: plane.name)
+def test_a_page_is_believed_in_so_many_calls_and_no_more_until_some_are_over_s9(
+    plane: Plane,
+) -> None:
+    script = Script(plane=plane, fresh=True)
+    script.hear(response_created("resp_1"))
+    for number in range(70):
+        script.hear(*call_in_full("resp_1", f"call_{number}"), now=float(number))
+    assert script.session.calls.can_answer("call_63")
+    assert script.session.calls.get("call_64") is None
+    assert script.session.counts["Anomaly"] >= 6
+    (odd, *_) = script.tell(*call_in_full("resp_1", "call_99"), now=100.0)
+    assert isinstance(odd, Anomaly)
+    assert odd.reason == "call call_99: 64 are open already"
+    for number in range(64):
+        answer(script, f"call_{number}", 101.0)
+    script.hear(response_done("resp_1"), response_created("resp_2"), now=102.0)
+    assert calls(script.hear(*call_in_full("resp_2", "call_100"), now=103.0)) == ["call_100"]
+
+
+def test_the_service_itself_is_believed_in_all_of_them() -> None:
+    script = Script(plane=SIDEBAND)
+    script.hear(response_created("resp_1"))
+    for number in range(70):
+        script.hear(arguments_done("resp_1", f"call_{number}"))
+    assert all(script.session.calls.can_answer(f"call_{number}") for number in range(70))
+
+
 # -- the page turns out to be one that passes on everything
 
 
 def test_when_all_is_heard_after_all_nothing_is_guessed_any_more() -> None:
-    script = partial()
+    script = silent()
     script.session.send_text("Hello.", now=0.0)
     script.session.hear_all(now=0.1)
     assert script.session.plane == RELAY
@@ -363,7 +462,7 @@ def waits(session: Session, call_id: str) -> bool:
 def test_calls_are_told_once_commands_end_once_and_nothing_waits_for_ever(
     steps: list[tuple[str, int, int, float]],
 ) -> None:
-    script, now = partial(), 0.0
+    script, now = silent(), 0.0
     session, told, issued = script.session, list[Event](), set[str]()
 
     def drain() -> None:

@@ -319,6 +319,26 @@ def test_a_call_that_is_not_there_to_be_answered_is_named_with_its_state(state: 
     assert "conversation.item.create" not in script.sent_types()
 
 
+def test_whether_a_call_waits_for_its_answer_can_be_asked() -> None:
+    script = Script()
+    waits = script.session.calls.can_answer
+    script.begin("resp_1")
+    assert not waits("call_1")
+    script.hear(*announced("resp_1", "call_1"))
+    assert not waits("call_1")
+    script.hear(*completed("resp_1", "call_1"))
+    assert waits("call_1")
+    answer(script, "call_1")
+    assert not waits("call_1")
+
+
+def test_a_call_outside_the_conversation_waits_for_no_answer() -> None:
+    script = Script()
+    script.hear(response_created("resp_1", out_of_band=True))
+    script.hear(*announced("resp_1", "call_1"), *completed("resp_1", "call_1"))
+    assert not script.session.calls.can_answer("call_1")
+
+
 def test_an_answer_that_was_refused_may_be_given_again() -> None:
     script = called("call_1")
     script.hear(response_done("resp_1"))

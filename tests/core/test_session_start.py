@@ -272,6 +272,18 @@ def test_after_the_close_nothing_is_left_to_do() -> None:
     assert script.session.handle_timeout(now=99.0) == []
 
 
+def test_calls_make_sense_until_the_session_is_about_to_end() -> None:
+    script = Script(fresh=True)
+    assert script.session.takes_commands
+    script.hear(session_updated())
+    assert script.session.takes_commands
+    script.hear(error("session_expired"))
+    assert script.session.phase is Phase.ENDING
+    assert not script.session.takes_commands
+    script.session.receive_close(now=1.0)
+    assert not script.session.takes_commands
+
+
 def test_a_frame_after_the_close_is_an_anomaly() -> None:
     script = Script()
     script.session.receive_close(now=0.0)

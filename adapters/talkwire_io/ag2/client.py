@@ -10,6 +10,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Literal, get_args
 
+import anyio
+import msgspec
+
 from talkwire import (
     PARTIAL,
     ConfigurationLost,
@@ -19,29 +22,26 @@ from talkwire import (
     LocalProtocolError,
     PageEvent,
     PageText,
-    Phase,
     Relay,
     Session,
     UnknownEvent,
     commands,
     counter,
     events,
+    read_command,
 )
-from talkwire.realtime import beta
-from talkwire.realtime.json_values import is_object
-from talkwire.realtime.service_wire import InvalidCommand, decode_command
-from talkwire.realtime.wire import as_object, encode
 
 from ..asyncio import Connection
 from ..openai import OpenAI, ServiceError, ServiceUnreachable
+from ..tools.answers import send_result
 from . import config
 from . import events as ag2
-from .page import PageSocket, WebSocket
+from .page import PageSocket, WebSocket, as_object
 
 Role = Literal["user", "assistant", "system"]
 
 _WIRE = get_args(events.ServerEvent)
-_OVER = (Phase.ENDING, Phase.CLOSED)
+_HANG_UP_S = 5.0  # what cancels a call waits no longer for its end
 _log = logging.getLogger(__name__)
 
 
@@ -92,26 +92,37 @@ class OpenAIRealtimeWebRTCClient:
 
     async def _opened(self, service: OpenAI) -> Relay:
         """A relay that has told the page how to open its call, as soon as it is drained."""
+        session = self._session()  # before the key, which no call would be made with otherwise
         model, voice = self._config.model, {"output": {"voice": self._config.voice}}
         key = await service.client_secret({"type": "realtime", "model": model, "audio": voice})
-        now, ids = asyncio.get_running_loop().time(), counter(secrets.token_hex(4) + "_")
-        session = Session(plane=PARTIAL, now=now, unix_time=time.time(), ids=ids)
-        for each in self.session_init_data():
-            command = decode_command(json.dumps(each))
-            if isinstance(command, InvalidCommand):
-                raise LocalProtocolError(f"session_init_data: {command.message}")
-            if isinstance(command, commands.SessionUpdate):
-                session.session_update(self._in_ga(command.session), now=now)
-            else:
-                session.send(command, now=now)
-        relay = Relay(session, now=now)
-        relay.open_call(service.calls_url, key.value.reveal(), model=model, now=now)
+        relay = Relay(session, now=_now())  # not before: the page's time begins with it
+        relay.open_call(service.calls_url, key.value.reveal(), model=model, now=_now())
         return relay
 
+    def _session(self) -> Session:
+        ids = counter(secrets.token_hex(4) + "_")
+        session = Session(plane=PARTIAL, now=_now(), unix_time=time.time(), ids=ids)
+        for each in self.session_init_data():
+            self._queue(session, each)
+        return session
+
+    def _queue(self, session: Session, written: JsonObject) -> None:
+        """Have a command leave, in GA's shape or the beta's."""
+        command = read_command(written)
+        if isinstance(command, commands.SessionUpdate):
+            if "temperature" in written["session"]:
+                self._drop_temperature()
+            session.session_update(command.session, now=_now())
+        else:
+            session.send(command, now=_now())
+
     async def _hang_up(self, service: OpenAI, call_id: str | None) -> None:
+        # Which call that is, our own page alone says, and the service hangs up any of our
+        # project's (S10): a page that knew the id of another user's could end it.
         try:
-            if call_id is not None:  # as our own page tells it
-                await service.hangup(call_id)
+            with anyio.move_on_after(_HANG_UP_S, shield=True):
+                if call_id is not None:
+                    await service.hangup(call_id)
         except (ServiceError, ServiceUnreachable, ValueError) as error:
             self.logger.info("call not hung up: %s", error)
 
@@ -172,26 +183,28 @@ class OpenAIRealtimeWebRTCClient:
     async def _called(self, call: FunctionCall, message: JsonObject) -> list[Any]:
         """The call for AG2's observers; what they would leave unanswered is answered here."""
         if call.out_of_band:
-            self.logger.warning("%s: a call outside the conversation has no answer", call.call_id)
+            self.logger.warning(
+                "%.64r: a call outside the conversation has no answer", call.call_id
+            )
             return []
         if call.name not in self._functions():
             return await self._refuse(call, f"There is no function {call.name[:64]}.", message)
         try:
-            arguments: Any = json.loads(call.arguments or "{}")
+            arguments = msgspec.convert(json.loads(call.arguments or "{}"), JsonObject)
+        except msgspec.ValidationError:
+            return await self._refuse(call, "The arguments are not an object.", message)
         except (ValueError, RecursionError):
             return await self._refuse(call, "The arguments are not JSON.", message)
-        if not is_object(arguments):
-            return await self._refuse(call, "The arguments are not an object.", message)
         return [ag2.called(call.call_id, call.name, arguments, message)]
 
     def _functions(self) -> set[Any]:
         """The names of the functions that the model was given."""
         tools: Any = self._connected("read_events").session.settings.desired.get("tools")
-        return {tool.get("name") for tool in tools or () if is_object(tool)}
+        return {tool.get("name") for tool in tools or () if hasattr(tool, "get")}
 
     async def _refuse(self, call: FunctionCall, why: str, message: JsonObject) -> list[Any]:
-        self.logger.warning("function call %s refused: %s", call.call_id, why)
-        await self.send_function_result(call.call_id, encode({"error": why}))
+        self.logger.warning("function call %.64r refused: %.99r", call.call_id, why)
+        await self.send_function_result(call.call_id, json.dumps({"error": why}))
         return self._parse_message(message)
 
     def _parse_message(self, message: dict[str, Any]) -> list[Any]:
@@ -201,11 +214,12 @@ class OpenAIRealtimeWebRTCClient:
 
     async def send_function_result(self, call_id: str, result: str) -> None:
         """Answer a function call; one response follows when all calls of its response are answered.
+        A result that cannot be sent is answered with an error, in words for the model.
 
         Raises LocalProtocolError for a call that nobody made, or that was answered before.
         """
         if (connection := self._live("send_function_result")) is not None:
-            await connection.send_function_result(call_id, result)
+            await send_result(connection, call_id, result, logger=self.logger)
 
     async def send_text(self, *, role: Role, text: str) -> None:
         """Say something, and have it answered; what the model is saying is stopped for it."""
@@ -217,7 +231,7 @@ class OpenAIRealtimeWebRTCClient:
         """Tell the observers of audio (base64): the page has sent it to the model already."""
         self._heard.append(ag2.heard(audio))
         if self._waiting is not None and not self._waiting.expired():
-            self._waiting.reschedule(asyncio.get_running_loop().time())
+            self._waiting.reschedule(_now())
 
     async def truncate_audio(self, audio_end_ms: int, content_index: int, item_id: str) -> None:
         """Cut a spoken item (ms). Over WebRTC the service does so by itself (§3.6)."""
@@ -227,12 +241,14 @@ class OpenAIRealtimeWebRTCClient:
     async def session_update(self, session_options: dict[str, Any]) -> None:
         """Patch the configuration, in GA's shape or the beta's flat one."""
         if (connection := self._live("session_update")) is not None:
-            await connection.session_update(self._in_ga(session_options))
+            written = {"type": "session.update", "session": session_options}
+            self._queue(connection.session, written)
+            await connection.flush()
 
     def _live(self, call: str) -> Connection | None:
         """The connection; None once the call is over, for the page may go at any time."""
         connection = self._connected(call)
-        if connection.session.phase not in _OVER:
+        if connection.session.takes_commands:
             return connection
         self.logger.info("%s: the call is over", call)
         return None
@@ -241,13 +257,6 @@ class OpenAIRealtimeWebRTCClient:
         if self._connection is None:
             raise LocalProtocolError(f"{call} is not legal before connect()")
         return self._connection
-
-    def _in_ga(self, options: JsonObject) -> JsonObject:
-        if "temperature" in options:
-            self._drop_temperature()
-        kept = {key: value for key, value in options.items() if key != "temperature"}
-        session: JsonObject = beta.heard({"type": "session.update", "session": kept})["session"]
-        return session
 
     def _drop_temperature(self) -> None:
         self.logger.warning("temperature: the GA Realtime API has none, so it is not sent")
@@ -262,6 +271,10 @@ class OpenAIRealtimeWebRTCClient:
         if config.api_type(llm_config) != "openai" or list(kwargs) != ["websocket"]:
             return None
         return lambda: cls(llm_config=llm_config, logger=logger, **kwargs)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def register() -> None:

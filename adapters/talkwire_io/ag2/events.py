@@ -6,7 +6,7 @@ The one place where AG2 is imported.
 import importlib
 from typing import Any
 
-from talkwire import JsonObject
+from talkwire import JsonObject, ga_type
 
 _REALTIME = "autogen.agentchat.realtime.experimental"
 
@@ -19,14 +19,14 @@ def module(name: str) -> Any:
 def told(message: JsonObject) -> Any:
     """The event for a frame of the service, GA or beta; a call's is `called`."""
     classes = module("realtime_events")
-    match message.get("type"):
+    match ga_type(str(message.get("type"))):
         case "session.created":
             return classes.SessionCreated(raw_message=message)
         case "session.updated":
             return classes.SessionUpdated(raw_message=message)
         case "input_audio_buffer.speech_started":
             return classes.SpeechStarted(raw_message=message)
-        case "response.output_audio.delta" | "response.audio.delta":
+        case "response.output_audio.delta":
             delta, item_id = message.get("delta", ""), message.get("item_id")
             return classes.AudioDelta(raw_message=message, delta=delta, item_id=item_id)
         case _:

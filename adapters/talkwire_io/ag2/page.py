@@ -6,15 +6,17 @@ import logging
 from collections import deque
 from typing import Any, Protocol
 
-from talkwire import JsonObject
-from talkwire.realtime.beta import EVENTS as OLD_NAMES
-from talkwire.realtime.wire import as_object, encode
+import msgspec
+
+from talkwire import JsonObject, ga_type
 
 from ..transport import TransportClosed
 
 _log = logging.getLogger(__name__)
 _CLOSE_S = 5.0  # a page that is out of reach never answers a close
 _UNREADABLE = (ValueError, RecursionError)
+as_object = msgspec.json.Decoder(dict[str, Any]).decode
+"""Read a frame, which is one JSON object. Raises ValueError or RecursionError for what is none."""
 
 
 class WebSocket(Protocol):
@@ -32,7 +34,7 @@ class PageSocket:
         self._websocket = websocket
         self._send_text: Any = getattr(websocket, "send_text", None)
         self._close: Any = getattr(websocket, "close", None)
-        self._lines: deque[str] = deque()
+        self._frames: deque[JsonObject] = deque()
         self._unsent: list[str] = []
         """What of a message of several lines has not left, where each leaves by itself."""
         self._sent = self._ended = False
@@ -47,7 +49,7 @@ class PageSocket:
                 self._ended = True
                 raise _closed(error) from error
             if isinstance(message, str):
-                self._lines = deque(message.split("\n"))
+                self._frames = _frames(message)
                 return message
             _log.info("a binary message of the page was dropped: nothing of its is binary")
         raise TransportClosed
@@ -87,19 +89,23 @@ class PageSocket:
 
     def raw(self, event: Any) -> JsonObject:
         """An event word for word as the page passed it on."""
-        while self._lines:
-            frame = _read(self._lines.popleft())
-            kind = frame.get("type")
-            if OLD_NAMES.get(str(kind), kind) == event.type and _id(frame) == event.event_id:
+        while self._frames:
+            frame = self._frames.popleft()
+            if ga_type(str(frame.get("type"))) == event.type and _id(frame) == event.event_id:
                 return frame
-        return as_object(encode(event))
+        return as_object(msgspec.json.encode(event))
 
 
-def _read(line: str) -> JsonObject:
+def _frames(message: str) -> deque[JsonObject]:
+    """The frames of a message: one a line, or a single one over several lines."""
+    return deque(_read(message) or [it for line in message.split("\n") for it in _read(line)])
+
+
+def _read(text: str) -> list[JsonObject]:
     try:
-        return as_object(line)
+        return [as_object(text)]
     except _UNREADABLE:
-        return {}
+        return []
 
 
 def _id(frame: JsonObject) -> str:

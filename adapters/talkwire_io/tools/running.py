@@ -23,6 +23,7 @@ from talkwire import (
     events,
 )
 
+from .answers import send_result
 from .context import Connection, ToolContext
 from .execution import RefusedError, execute
 from .tool import Tool
@@ -168,9 +169,7 @@ class Running:
             respond = Respond.NEVER if run.scope.cancel_called else Respond.AUTO
             answer = Answer(output=_error("The call was cancelled."), respond=respond)
         try:
-            await self._connection.send_function_result(
-                call.call_id, answer.output, respond=answer.respond
-            )
+            await send_result(self._connection, call.call_id, answer.output, respond=answer.respond)
         except LocalProtocolError as error:
             _log.info("tool %r has nobody to answer: %s", call.name[:64], error)
 

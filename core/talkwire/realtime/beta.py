@@ -141,10 +141,15 @@ LOOKED_AT: Mapping[str, Callable[[Any], bool]] = {
 # -- in
 
 
+def ga_type(kind: str) -> str:
+    """GA's name for a type of event, whichever dialect it was told in."""
+    return EVENTS.get(kind, kind)
+
+
 def heard(frame: JsonObject) -> JsonObject:
     """GA's frame for one of a service, whose `type` is a text; equal to it if it was GA already."""
     kind = frame["type"]
-    ga = {**frame, "type": EVENTS.get(kind, kind)}
+    ga = {**frame, "type": ga_type(kind)}
     session, item, error = frame.get("session"), frame.get("item"), frame.get("error")
     if is_object(session):
         ga["session"] = _session_heard(session, renamed=kind in EVENTS)

@@ -44,7 +44,7 @@ _CREATED, _ANSWER = Timer.RESPONSE_CREATED, Timer.SERVER_RESPONSE
 _SPEECH, _HANDSHAKE = Timer.SPEECH, Timer.HANDSHAKE
 _CLEARED, _IDLE, _ENDING = Timer.CLEARED, Timer.IDLE, Timer.ENDING
 _AUTO, _IF_IDLE = Respond.AUTO, Respond.IF_IDLE
-_UNHEARD = Timer.UNHEARD
+_OPENING, _UNHEARD = Timer.OPENING, Timer.UNHEARD
 _OPEN = frozenset(phase for phase, row in PHASES.items() if PhaseInput.COMMAND in row)
 _WAITS = {
     Gate.SERVER_EXPECTED: _ANSWER,
@@ -168,7 +168,7 @@ class Books:
         if self.pending.clears:
             wanted += (_CLEARED,)
         if not self.plane.sees_all and (self.gate.active is not None or self.sent()):
-            wanted += (_UNHEARD,)
+            wanted += (_UNHEARD if self._is_connected() else _OPENING,)
         if _IDLE in self.timers.delays and self._is_idle():
             wanted += (_IDLE,)
         return wanted

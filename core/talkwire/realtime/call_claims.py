@@ -9,7 +9,7 @@ Each function returns what came of a frame.
 """
 
 from .books import Books
-from .calls import CallRecord
+from .calls import REMEMBERED, CallRecord
 from .events import ResponseFunctionCallArgumentsDone
 from .happenings import Anomaly, FunctionCall
 from .items import Item, Response
@@ -23,10 +23,8 @@ def claimed_by_output(books: Books, item: Item, response_id: str, said_by: str) 
     """`response.output_item.added` and `.done`: they announce, and the latter completes."""
     if item.type != "function_call" or not item.call_id:
         return []
-    if books.calls.get(item.call_id) is None:
-        _announce(books, item.call_id, item.name or "", response_id, item.id)
-    if item.status != "completed":
-        return []
+    if not _announced(books, item.call_id, item.name or "", response_id, item.id):
+        return [_one_too_many(item.call_id, said_by)]
     return claimed_by_item(books, item, said_by, response_id)
 
 
@@ -46,8 +44,9 @@ def claimed_by_item(
 def claimed_by_arguments(books: Books, event: ResponseFunctionCallArgumentsDone) -> list[CallEvent]:
     """`response.function_call_arguments.done`."""
     place = (event.response_id, event.item_id)
-    if books.plane.trusted or (not books.plane.sees_all and event.response_id):
-        _announce(books, event.call_id, event.name, *place)
+    announces = books.plane.trusted or (not books.plane.sees_all and event.response_id)
+    if announces and not _announced(books, event.call_id, event.name, *place):
+        return [_one_too_many(event.call_id, event.type)]
     record = books.calls.get(event.call_id)
     if record is None:
         return [_not_so(event.call_id, event.response_id, event.type)]
@@ -68,7 +67,10 @@ def claimed_by_response(books: Books, response: Response, said_by: str) -> list[
     return found
 
 
-def _announce(books: Books, call_id: str, name: str, response_id: str, item_id: str) -> None:
+def _announced(books: Books, call_id: str, name: str, response_id: str, item_id: str) -> bool:
+    """Take down that a call began, unless a page tells of too many (S9)."""
+    if not books.plane.trusted and books.calls.full and books.calls.get(call_id) is None:
+        return False
     books.calls.announce(
         call_id,
         name=name,
@@ -76,6 +78,7 @@ def _announce(books: Books, call_id: str, name: str, response_id: str, item_id: 
         item_id=item_id,
         out_of_band=books.gate.is_out_of_band(response_id),
     )
+    return True
 
 
 def _complete(
@@ -102,6 +105,10 @@ def _complete(
         return []
     call = books.calls.complete(call_id, name=name, arguments=arguments)
     return [] if call is None else [call]
+
+
+def _one_too_many(call_id: str, said_by: str) -> Anomaly:
+    return Anomaly(type=said_by, reason=f"call {call_id}: {REMEMBERED} are open already")
 
 
 def _not_so(call_id: str, response_id: str, said_by: str) -> Anomaly:

@@ -26,6 +26,7 @@ class Respond(Named):
 
 # A member of an enum is looked up in a hundred nanoseconds, and these at every call.
 _COMPLETE, _RESPONSE_DONE = CallInput.COMPLETE, CallInput.RESPONSE_DONE
+_ANSWER = CallInput.ANSWER
 _NEVER = Respond.NEVER
 _EAGER = (Respond.NEVER, Respond.IF_IDLE, Respond.AUTO)
 
@@ -68,7 +69,9 @@ class Batch(Struct, gc=False):
     respond: Respond = Respond.NEVER
 
 
-REMEMBERED = 64  # calls that are over; what says the same again comes within their response
+# Calls that are over; what says the same again comes within their response. As many may be open
+# at a page's word.
+REMEMBERED = 64
 
 
 @define
@@ -90,6 +93,16 @@ class Calls:
         record = self._records.get(call_id)
         return record is not None and advance(CALLS, record.state, moved_by) is not None
 
+    def can_answer(self, call_id: str) -> bool:
+        """Whether a call waits for its output."""
+        record = self._records.get(call_id)
+        return record is not None and not record.out_of_band and self.can(call_id, _ANSWER)
+
+    @property
+    def full(self) -> bool:
+        """Whether so many are open that a page is not believed any more (S4, S9)."""
+        return len(self._records) >= REMEMBERED and self._oldest_over() is None
+
     def announce(
         self, call_id: str, *, name: str, response_id: str, item_id: str, out_of_band: bool = False
     ) -> None:
@@ -103,8 +116,9 @@ class Calls:
                 if batch is None:
                     batch = self._batches[response_id] = Batch()
                 batch.open += (call_id,)
-            if len(self._records) > REMEMBERED:
-                self._forget_oldest()
+            oldest = self._oldest_over() if len(self._records) > REMEMBERED else None
+            if oldest is not None:
+                del self._records[oldest]
 
     def complete(self, call_id: str, *, name: str, arguments: str) -> FunctionCall | None:
         """The arguments are whole: the call to emit, or None when it was emitted before."""
@@ -133,7 +147,7 @@ class Calls:
     def answer(self, call_id: str, *, respond: Respond) -> None:
         """The output of a call is being sent."""
         record = self._records[call_id]
-        record.state, record.due = self._next(record, CallInput.ANSWER), None
+        record.state, record.due = self._next(record, _ANSWER), None
         batch = self._batches.setdefault(record.batch, Batch(response_done=True))
         batch.open = _without(batch.open, call_id)
         batch.respond = max(batch.respond, respond, key=_EAGER.index)
@@ -206,12 +220,12 @@ class Calls:
         del self._batches[batch_id]
         return batch.respond
 
-    def _forget_oldest(self) -> None:
+    def _oldest_over(self) -> str | None:
         for call_id, record in self._records.items():
             over = record.state in (Call.ANSWERED, Call.CUT) or record.out_of_band
             if over and record.batch not in self._batches:
-                del self._records[call_id]
-                return
+                return call_id
+        return None
 
     def _next(self, record: CallRecord, moved_by: CallInput) -> Call:
         return advance(CALLS, record.state, moved_by) or record.state

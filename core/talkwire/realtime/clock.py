@@ -13,7 +13,7 @@ from .books import Books
 from .expiry import FOREVER
 from .happenings import Event, FunctionCall, Outcome, TimedOut
 from .partial import unheard
-from .state import GateInput
+from .state import PHASES, GateInput, PhaseInput, advance
 from .usage import allowances
 
 
@@ -85,6 +85,12 @@ def _told(books: Books, timer: Timer, now: float) -> list[Event]:
     return [TimedOut(timer=timer)]
 
 
+def _counts_as_open(books: Books, timer: Timer, now: float) -> list[Event]:
+    books.phase = advance(PHASES, books.phase, PhaseInput.OTHER) or books.phase
+    begin(books, now)
+    return [TimedOut(timer=timer)]
+
+
 def _give_up(books: Books, timer: Timer, now: float) -> list[Event]:
     events: list[Event] = [TimedOut(timer=timer)]
     books.settle(books.gate.failed(GateInput.GIVE_UP), events, Outcome.LOST)
@@ -117,6 +123,7 @@ _EXPIRED: dict[Timer, Callable[[Books, Timer, float], list[Event]]] = {
     Timer.SERVER_RESPONSE: _give_up,
     Timer.SPEECH: _silence,
     Timer.CLEARED: _nothing_to_clear,
+    Timer.OPENING: _counts_as_open,
     Timer.UNHEARD: unheard,
     Timer.TOOL: _no_output,
     Timer.EXPIRY: _ends_soon,

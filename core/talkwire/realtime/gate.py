@@ -147,19 +147,11 @@ class ResponseGate:
         Returns the requests it settles.
         """
         on_its_way, waiting = self._on_its_way, self.waiting
-        if self.active is not None:
-            self._forget(self.active)
         answers_turn, self._turn = self._turn, False
         self._echoes = self._echoes or ours is not None
         by_service = answers_turn or self._echoes
         other = on_its_way is not None and ours not in on_its_way.event_ids and by_service
-        if not (other and self._move(GateInput.CREATED_OTHER)):
-            self._move(_CREATED)
-        self.active = response_id
-        if ours in self._given_up:
-            self._move(GateInput.CANCEL)
-        if self.state is _CANCEL_SENT:
-            self.cancel_due = response_id
+        self._begin(response_id, other=other, stop=ours in self._given_up)
         settled: list[str] = []
         if on_its_way is not None and ours in on_its_way.event_ids:
             settled, self._on_its_way = on_its_way.event_ids, None
@@ -170,6 +162,19 @@ class ResponseGate:
         if waiting is not None and ours is None and waiting.covered_by_service():
             settled, self.waiting = settled + waiting.event_ids, None
         return settled
+
+    def _begin(self, response_id: str, *, other: bool = False, stop: bool = False) -> None:
+        """This response has the floor. `other`: it is the service's own while ours is on its way;
+        `stop`: nobody waits for it any more."""
+        if self.active is not None:
+            self._forget(self.active)
+        if not (other and self._move(GateInput.CREATED_OTHER)):
+            self._move(_CREATED)
+        self.active = response_id
+        if stop:
+            self._move(GateInput.CANCEL)
+        if self.state is _CANCEL_SENT:
+            self.cancel_due = response_id
 
     def _beaten(self, create: Create, response_id: str, by_service: bool) -> None:
         """A response that is not ours was quicker: the verdict on ours still follows.
@@ -280,13 +285,8 @@ class ResponseGate:
 
         Returns the requests it settles: it may be theirs.
         """
-        if self.active is not None:
-            self._forget(self.active)
         self._ended = tuple(ended for ended in self._ended if ended != response_id)
-        self._move(GateInput.CREATED)
-        self.active = response_id
-        if self.state is Gate.CANCEL_SENT:
-            self.cancel_due = response_id
+        self._begin(response_id)
         return self._take_on_its_way()
 
     def unheard(self) -> list[str]:

@@ -3,7 +3,9 @@
 A page made for AG2 passes on only what has "function" in its type. So responses are seen by the
 calls in them, commands are never answered, and an end is not told: after a short silence
 (`Timer.UNHEARD`) what was seen counts as over, and what was sent as sent. A response whose calls
-are all answered is followed up then, once.
+are all answered is followed up then, once. Before its first word the page may still be opening its
+call and keep what it is sent: the silence begins with that word, or without one a good while later
+(`Timer.OPENING`).
 """
 
 from ..timers import Timer

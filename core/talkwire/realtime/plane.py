@@ -30,8 +30,9 @@ _HOP = (Timer.HELLO, Timer.READY)
 _PAGE: dict[Timer, float] = {
     timer: delay for timer, delay in DELAYS.items() if timer not in (*_HOP, Timer.HANDSHAKE)
 }
+_GUESSES = (Timer.OPENING, Timer.UNHEARD)
 _SERVICE: dict[Timer, float] = {
-    timer: delay for timer, delay in DELAYS.items() if timer not in (*_HOP, Timer.UNHEARD)
+    timer: delay for timer, delay in DELAYS.items() if timer not in (*_HOP, *_GUESSES)
 }
 
 DIRECT = Plane(name="direct", carries_audio=True, trusted=True, delays=_SERVICE)

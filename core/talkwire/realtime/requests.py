@@ -21,7 +21,7 @@ from .json_values import JsonObject
 from .kind import VOCABULARIES, AnyCommand
 from .limits import ITEM_ID, MAX_APPEND_BYTES, MAX_EVENT_ID, MIN_COMMIT_MS, excess
 from .mcp import McpBook
-from .state import CallInput, Gate
+from .state import Gate
 from .wire import audio_frame, encode_command
 
 _NEVER = 2.0**53  # no number that means anything is larger
@@ -198,12 +198,11 @@ def _require_known(books: Books, call: str, command: type[Any]) -> None:
 
 
 def _require_answerable(books: Books, call_id: str, call: str) -> None:
-    record = books.calls.get(call_id)
-    beside = record is not None and record.out_of_band
-    if not beside and books.calls.can(call_id, CallInput.ANSWER):
+    if books.calls.can_answer(call_id):
         return
+    record = books.calls.get(call_id)
     state = "not known" if record is None else record.state.value
-    state = "outside the conversation" if beside else state
+    state = "outside the conversation" if record is not None and record.out_of_band else state
     raise LocalProtocolError(f"{call} is not legal: function call {call_id!r} is {state}")
 
 

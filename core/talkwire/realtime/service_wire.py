@@ -9,8 +9,10 @@ from typing import Any, get_args
 import msgspec
 from attrs import frozen
 
+from ..errors import LocalProtocolError
 from .beta import Dialect
 from .commands import Command
+from .json_values import JsonObject
 from .service_beta import asked
 from .wire import UNREADABLE, as_object, encode, plain_text, reason, wire_type
 
@@ -76,6 +78,21 @@ def decode_command(
         return decode(text)
     except UNREADABLE as error:
         return _refusal(event_id, error)
+
+
+def read_command(written: JsonObject) -> Command:
+    """A command that you have as an object, in GA's shape or beta's, in which a `temperature` is
+    dropped: GA has none (§2.2).
+
+    Raises LocalProtocolError for what is none, in the words of the service's own refusal.
+    """
+    try:
+        command: Command | InvalidCommand = decode_command(encode(written), dialect=Dialect.BETA)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"read_command: cannot be written as JSON: {error}") from error
+    if isinstance(command, InvalidCommand):
+        raise LocalProtocolError(f"read_command: {command.message}")
+    return command
 
 
 _MISSING = "Object missing required field `"

@@ -399,6 +399,11 @@ class Session:
         return self.phase is Phase.CLOSED
 
     @property
+    def takes_commands(self) -> bool:
+        """Whether your calls make sense: the session has not ended, nor is it about to."""
+        return self._books is None or self._books.takes_commands
+
+    @property
     def gate(self) -> ResponseGate:
         """Who writes to the default conversation, and who waits to."""
         return (self._books or self._open()).gate

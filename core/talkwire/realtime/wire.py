@@ -15,8 +15,7 @@ import msgspec
 from attrs import fields_dict
 
 from ..errors import LocalProtocolError
-from .beta import EVENTS as OLD_EVENTS
-from .beta import LOOKED_AT, Dialect, heard, said
+from .beta import LOOKED_AT, Dialect, ga_type, heard, said
 from .commands import Command, ConversationItemCreate, ResponseCreate, SessionUpdate
 from .events import ResponseDone, ResponseOutputAudioDelta, ServerEvent
 from .happenings import InvalidFrame, UnknownEvent, WireEvent
@@ -123,8 +122,7 @@ def decode_event(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
 def _decode_event_slowly(frame: str | bytes) -> WireEvent | InvalidFrame | UnknownEvent:
     try:
         text = plain_text(frame)
-        kind = _peek(text).type
-        kind = OLD_EVENTS.get(kind, kind)
+        kind = ga_type(_peek(text).type)
         known = kind in _IN_GA
         return _mend(kind, _in_ga(text)) if known else UnknownEvent(type=kind, frame=text)
     except RecursionError as error:

@@ -181,6 +181,53 @@ def test_what_observers_would_leave_unanswered_is_answered(
     assert (output["call_id"], json.loads(output["output"])) == ("call_1", {"error": words})
 
 
+def test_what_a_page_makes_up_is_shown_in_the_log_and_cut(
+    service: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    made_up = "call\nWARNING all is well " + "x" * 1000
+    events_of(service, call_done(made_up, name="get\nmoney" + "y" * 1000))
+    (line,) = [each.getMessage() for each in caplog.records if "refused" in each.getMessage()]
+    assert "\n" not in line
+    assert len(line) < 250
+
+
+@pytest.mark.parametrize("result", ["x" * 300_000, "\ud800"], ids=["large", "no Unicode"])
+def test_a_result_that_cannot_be_sent_is_answered_and_the_agent_goes_on(
+    service: Served, result: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = {"model": "gpt-realtime", "api_key": "sk-local", "base_url": f"{service.url}/v1"}
+    register()
+    socket = Ag2Socket()
+    config = LLMConfig(config_list=[row])
+    agent = RealtimeAgent(name="a", llm_config=config, websocket=socket)
+
+    @agent.register_realtime_function(name="get_all", description="Get all there is.")
+    def get_all() -> str:
+        return result
+
+    @agent.register_realtime_function(name="get_one", description="Get one of it.")
+    def get_one() -> str:
+        socket.leave()
+        return "one"
+
+    async def main() -> None:
+        socket.say(call_done("call_1", name="get_all"))
+        socket.say(call_done("call_2", name="get_one"))
+        await agent.run()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    outputs = [each["item"]["output"] for each in socket.sent if "item" in each]
+    assert outputs == ['{"error":"The result cannot be sent."}', "one"]
+    assert "the result of call 'call_1' cannot be sent" in caplog.text
+
+
+def test_a_frame_over_several_lines_is_told_whole(service: Served) -> None:
+    frame = call_done("call_1", '{"city":"Rome"}')
+    (told,) = events_of(service, json.dumps(frame, indent=2))
+    assert isinstance(told, ag2.FunctionCall)
+    assert told.raw_message == frame
+
+
 def test_no_frame_ends_the_reading(service: Served) -> None:
     """Any of these ended AG2's loop, and with it the agent."""
     told = events_of(service, "no JSON", "[]", "{}", '{"type":3}', call_done("call_1"))
