@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mypy import api
 
 pytest.importorskip("aiortc", reason="needs the extra: pip install 'talkwire[local]'")
 
@@ -46,13 +47,13 @@ def local(patch: pytest.MonkeyPatch, speaks: Voice | MissingVoice = SILENT) -> I
         yield
 
 
-def example(name: str, folder: Path) -> Callable[[], dict[str, Any]]:
-    """The first Python of a page as a module; calling it runs that."""
-    found = re.search(r"```python\n(.*?)```", (DOCS / name).read_text(), re.S)
+def example(page: str, folder: Path, name: str = "__main__") -> Callable[[], dict[str, Any]]:
+    """The first Python of a page as a module of this name; calling it runs that."""
+    found = re.search(r"```python\n(.*?)```", (DOCS / page).read_text(), re.S)
     assert found
     path = folder / "example.py"
     path.write_text(found[1])
-    return lambda: runpy.run_path(str(path), run_name="__main__")
+    return lambda: runpy.run_path(str(path), run_name=name)
 
 
 def test_the_example_for_trio_answers_a_question(
@@ -61,6 +62,41 @@ def test_the_example_for_trio_answers_a_question(
     with local(monkeypatch):
         example("trio.md", tmp_path)()
     assert capsys.readouterr().out == "It is sunny in Rome, 18 degrees.\n"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "booked"),
+    [
+        ("What is on the menu on Friday?", "There are 2: soup and bread.", []),
+        (
+            "Book a table on Friday for 4 guests.",
+            "A table for 4 on Friday is booked for Ada.",
+            ["Friday, 4"],
+        ),
+        (
+            "Book a table on Friday for 12 guests.",
+            "Sorry, book table did not work: "
+            "The tool book_table may not be used so: it was not approved.",
+            [],
+        ),
+    ],
+    ids=["menu", "booked", "refused"],
+)
+def test_the_example_of_tools_answers_by_its_functions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, question: str, answer: str, booked: list[str]
+) -> None:
+    page = example("tools.md", tmp_path, name="tools")()
+    guest = page["Guest"]("Ada")
+    with local(monkeypatch):
+        assert asyncio.run(asyncio.wait_for(page["ask"](question, guest), 10)) == answer
+    assert guest.tables == booked
+
+
+def test_the_example_of_tools_is_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    example("tools.md", tmp_path)
+    monkeypatch.chdir(tmp_path)  # where no configuration of ours is
+    told, failed, status = api.run(["--strict", "example.py"])
+    assert status == 0, told + failed
 
 
 def test_the_blocking_example_answers_a_question(
