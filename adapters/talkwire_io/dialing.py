@@ -215,9 +215,8 @@ def taking(
 
 
 def closed(error: ConnectionClosed) -> TransportClosed:
-    """The end of a websocket. Where the other side sent no close, it is why we did."""
+    """The end of a websocket. Where the other side sent no close, the reason is why we did."""
     if error.rcvd is not None:
         return TransportClosed(error.rcvd.code, error.rcvd.reason)
-    if error.sent is not None:
-        return TransportClosed(error.sent.code, error.sent.reason)
-    return TransportClosed(_ABNORMAL, str(error.__cause__ or ""))
+    reason = error.sent.reason if error.sent is not None else str(error.__cause__ or "")
+    return TransportClosed(_ABNORMAL, reason)
