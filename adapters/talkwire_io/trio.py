@@ -9,18 +9,10 @@ from typing import Self, TypeVar
 import attrs
 import trio
 
-from talkwire import (
-    Command,
-    Event,
-    JsonObject,
-    LocalProtocolError,
-    PageEvent,
-    Relay,
-    Respond,
-    Session,
-)
+from talkwire import Event, LocalProtocolError, PageEvent, Relay, Session
 
 from .transport import Transport, TransportClosed
+from .verbs import Verbs
 
 LAST_WORD_S = 2.0
 """How long the last word may take: a full socket shall not hold up the end of a block."""
@@ -74,7 +66,7 @@ class _Wire:
         return None
 
 
-class Connection:
+class Connection(Verbs):
     """A session on its transport. Iterating is pumping: nothing is read, and no deadline is
     kept, while nobody iterates; no task runs that you did not start.
 
@@ -100,7 +92,7 @@ class Connection:
     def attach(self, sideband: Transport) -> None:
         """Drive the relay's session over a transport of its own: the sideband of its call."""
         self._wires.append(_Wire(self.session, sideband))
-        self._rearm(_now())  # whoever waits for the page alone begins again
+        self._rearm(self._now())  # whoever waits for the page alone begins again
 
     @property
     def call_id(self) -> str | None:
@@ -158,13 +150,13 @@ class Connection:
         try:
             heard = await self._hear(waiting)
         except trio.TooSlowError:
-            self._late(_now())
+            self._late(self._now())
         else:
             for wire, message in heard:
                 if isinstance(message, TransportClosed):
                     self._lost(wire, message)
                 else:
-                    self._events += wire.door.receive(message, now=_now())
+                    self._events += wire.door.receive(message, now=self._now())
         await self._pass_on()
 
     def _late(self, now: float) -> None:
@@ -212,7 +204,7 @@ class Connection:
                     await self._drain()
         finally:
             if self._more:
-                self._rearm(_now())  # cancelled: who waits for a message takes over
+                self._rearm(self._now())  # cancelled: who waits for a message takes over
         if self.protocol.closed:
             self._closed.set()
 
@@ -226,14 +218,14 @@ class Connection:
     async def _drain(self) -> None:
         for wire in reversed(self._wires):  # the page last: it is told how a sideband ended
             if wire.gone is None and (end := await wire.drain()) is not None:
-                wire.gone, wire.until = end, _now() + LAST_WORD_S
+                wire.gone, wire.until = end, self._now() + LAST_WORD_S
                 self._rearm()
 
     def _rearm(self, deadline: float | None = None) -> None:
         """Move the deadline of who waits for a message; one that has passed is being handled.
         There may be events already: another task found the end before the transport told it."""
         if self._waiting is not None and not self._waiting.cancel_called:
-            at = _now() if self._events else deadline or self._deadline()
+            at = self._now() if self._events else deadline or self._deadline()
             self._waiting.deadline = at
 
     def _deadline(self) -> float:
@@ -242,12 +234,12 @@ class Connection:
         return min(ends if due is None else [*ends, due], default=math.inf)
 
     def _lost(self, wire: _Wire, end: TransportClosed) -> None:
-        self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=_now())
+        self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=self._now())
         self._rearm()
 
     async def close(self) -> None:
         """End the session, let its last word out, close the transport; again is a no-op."""
-        self._events += self.protocol.close(now=_now())
+        self._events += self.protocol.close(now=self._now())
         async with AsyncExitStack() as ending:
             ending.callback(self._closed.set)
             for wire in self._wires:
@@ -260,75 +252,10 @@ class Connection:
         """Wait until the session has ended and its last word is out; somebody must iterate."""
         await self._closed.wait()
 
-    # -- the session's calls
-
-    async def send(self, command: Command) -> str:
-        """`Session.send`."""
-        event_id = self.session.send(command, now=_now())
-        await self.flush()
-        return event_id
-
-    async def send_text(self, text: str, *, role: str = "user", respond: bool = True) -> str:
-        """`Session.send_text`."""
-        event_id = self.session.send_text(text, role=role, respond=respond, now=_now())
-        await self.flush()
-        return event_id
-
-    async def send_function_result(
-        self, call_id: str, output: str, *, respond: Respond | bool = True
-    ) -> str:
-        """`Session.send_function_result`."""
-        event_id = self.session.send_function_result(call_id, output, respond=respond, now=_now())
-        await self.flush()
-        return event_id
-
-    async def send_audio(self, audio: bytes) -> None:
-        """`Session.send_audio`."""
-        self.session.send_audio(audio, now=_now())
-        await self.flush()
-
-    async def truncate_audio(
-        self, item_id: str, audio_end_ms: float, *, content_index: int = 0
-    ) -> str:
-        """`Session.truncate_audio`."""
-        event_id = self.session.truncate_audio(
-            item_id, audio_end_ms, content_index=content_index, now=_now()
-        )
-        await self.flush()
-        return event_id
-
-    async def report_playback(
-        self, item_id: str, played_ms: float, *, content_index: int = 0
-    ) -> None:
-        """`Session.report_playback`. On the direct plane nothing is cut without such reports."""
-        self.session.report_playback(item_id, played_ms, content_index=content_index, now=_now())
-        await self.flush()
-
-    async def session_update(self, patch: JsonObject) -> str:
-        """`Session.session_update`."""
-        event_id = self.session.session_update(patch, now=_now())
-        await self.flush()
-        return event_id
-
-    async def send_mcp_approval(
-        self, approval_request_id: str, approve: bool, reason: str | None = None
-    ) -> str:
-        """`Session.send_mcp_approval`."""
-        event_id = self.session.send_mcp_approval(approval_request_id, approve, reason, now=_now())
-        await self.flush()
-        return event_id
-
-    async def cancel(self) -> str | None:
-        """`Session.cancel`."""
-        event_id = self.session.cancel(now=_now())
-        await self.flush()
-        return event_id
+    def _now(self) -> float:
+        return trio.current_time()
 
 
 async def _end(wire: _Wire) -> None:
     with trio.move_on_after(LAST_WORD_S, shield=True):
         await wire.transport.close()
-
-
-def _now() -> float:
-    return trio.current_time()
