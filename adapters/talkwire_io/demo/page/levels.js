@@ -8,6 +8,7 @@ const QUIET_STEP_MS = 250; // where motion is not wanted
 
 export class Levels {
   /** @type {Record<Side, number[]>} RMS, newest last */ #past = { you: [], voice: [] };
+  /** @type {Record<Side, number>} since the last step */ #loudest = { you: 0, voice: 0 };
   /** @type {Partial<Record<Side, AnalyserNode>>} */ #ears = {};
   /** @type {AudioContext | null} */ #context = null;
   #samples = new Float32Array(1024);
@@ -57,10 +58,14 @@ export class Levels {
   /** @param {number} now */
   #tick(now) {
     this.#frame = requestAnimationFrame((later) => this.#tick(later));
+    const sides = /** @type {Side[]} */ (["you", "voice"]);
+    // The loudest since the last step: what is heard between two steps shows as well.
+    for (const side of sides) this.#loudest[side] = Math.max(this.#loudest[side], this.#level(side));
     if (now - this.#last < (this.#still.matches ? QUIET_STEP_MS : STEP_MS)) return;
     this.#last = now;
-    for (const side of /** @type {Side[]} */ (["you", "voice"])) {
-      this.#past[side].push(this.#level(side));
+    for (const side of sides) {
+      this.#past[side].push(this.#loudest[side]);
+      this.#loudest[side] = 0;
       this.#past[side].splice(0, this.#past[side].length - 600);
     }
     this.#draw();
