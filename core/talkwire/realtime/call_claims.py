@@ -103,8 +103,7 @@ def _complete(
     if not (record.name or name) and response_id and not books.gate.has_ended(response_id):
         record.arguments = arguments  # beta's have no name: an item that has it follows (§2.1)
         return []
-    call = books.calls.complete(call_id, name=name, arguments=arguments)
-    return [] if call is None else [call]
+    return [books.calls.complete(call_id, name=name, arguments=arguments)]
 
 
 def _one_too_many(call_id: str, said_by: str) -> Anomaly:

@@ -120,12 +120,10 @@ class Calls:
             if oldest is not None:
                 del self._records[oldest]
 
-    def complete(self, call_id: str, *, name: str, arguments: str) -> FunctionCall | None:
-        """The arguments are whole: the call to emit, or None when it was emitted before."""
+    def complete(self, call_id: str, *, name: str, arguments: str) -> FunctionCall:
+        """The arguments of an announced call are whole: the call to emit."""
         record = self._records[call_id]
-        before, record.state = record.state, self._next(record, _COMPLETE)
-        if before is record.state:
-            return None
+        record.state = self._next(record, _COMPLETE)
         record.name, record.arguments = record.name or name, None
         return FunctionCall(
             call_id=call_id,
@@ -202,8 +200,7 @@ class Calls:
         for call_id in sorted(batch.open):
             record = self._records[call_id]
             if completed and record.arguments is not None:
-                call = self.complete(call_id, name="", arguments=record.arguments)
-                ended += [] if call is None else [call]
+                ended.append(self.complete(call_id, name="", arguments=record.arguments))
             before, record.state = record.state, self._next(record, _RESPONSE_DONE)
             if before is not record.state:
                 ended.append(FunctionCallCut(call_id=call_id, name=record.name))
