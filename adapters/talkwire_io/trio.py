@@ -229,9 +229,11 @@ class Connection(Verbs):
             self._waiting.deadline = at
 
     def _deadline(self) -> float:
-        ends = [wire.until for wire in self._wires if wire.gone is not None]
         due = self.protocol.next_timeout()
-        return min(ends if due is None else [*ends, due], default=math.inf)
+        for wire in self._wires:
+            if wire.gone is not None:
+                due = wire.until if due is None else min(due, wire.until)
+        return math.inf if due is None else due
 
     def _lost(self, wire: _Wire, end: TransportClosed) -> None:
         self._events += wire.door.receive_close(code=end.code, reason=end.reason, now=self._now())
